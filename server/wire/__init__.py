@@ -1,0 +1,1 @@
+"""What goes over the wire: events, fields, errors, answers, pushes. A leaf without I/O."""

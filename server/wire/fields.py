@@ -1,0 +1,210 @@
+"""The types of fields: what may stand in a payload, and the words for what may not."""
+
+import re
+import unicodedata
+from datetime import date
+from enum import Enum
+from typing import Annotated, Any, Literal
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
+
+
+class _Unset(Enum):
+    UNSET = "unset"
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Any = _Unset.UNSET
+"""The default of a field that leaves things as they are when it is absent; null is a value."""
+
+
+def _fault(code: str, message: str, **params: Any) -> PydanticCustomError:
+    return PydanticCustomError(code, message, params)  # type: ignore[arg-type]
+
+
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+
+
+def _clean(text: str) -> str:
+    if _CONTROL.search(text):
+        raise _fault("control", "No control characters, please.")
+    return unicodedata.normalize("NFC", text)
+
+
+def _length(minimum: int, maximum: int) -> AfterValidator:
+    """Count characters after normalisation, since that is what is stored."""
+
+    def check(text: str) -> str:
+        if len(text) < minimum:
+            raise _fault("min_length", "At least {min_length} characters.", min_length=minimum)
+        if len(text) > maximum:
+            raise _fault("max_length", "At most {max_length} characters.", max_length=maximum)
+        return text
+
+    return AfterValidator(check)
+
+
+def _visible(text: str) -> str:
+    if not text.strip():
+        raise _fault("blank", "This cannot be blank.")
+    return text.strip()
+
+
+_LOGIN = re.compile(r"[A-Za-z0-9_.-]{3,32}")
+_STAFF = frozenset(
+    "admin administrator root system support staff moderator mod matcha official help helpdesk security team service "
+    "postmaster webmaster hostmaster abuse noreply null undefined".split()
+)
+
+
+def _login(text: str) -> str:
+    if not _LOGIN.fullmatch(text):
+        raise _fault("format", "3 to 32 of the letters a-z, digits, and _ . -")
+    folded = text.lower()
+    if re.sub(r"[^a-z]", "", folded) in _STAFF:
+        raise _fault("reserved", "This name is kept for the staff.")
+    return folded
+
+
+def _mail(text: str) -> str:
+    try:
+        return validate_email(text, check_deliverability=False).normalized
+    except EmailNotValidError as fault:
+        raise _fault("format", "This is not a mail address.") from fault
+
+
+def _iso_date(value: object) -> object:
+    """Strict models take dates only as dates, JSON has them only as text."""
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    raise _fault("format", "A date such as 1990-12-31.")
+
+
+def _tag(text: str) -> str:
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    if not 1 <= len(folded) <= 32 or not all(character.isalnum() or character == "-" for character in folded):
+        raise _fault("format", "Up to 32 letters, digits and dashes, without #.")
+    return folded
+
+
+def _once(values: list[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+class Part(BaseModel):
+    """An object inside a payload, as strict as the payload itself."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Gps(Part):
+    """A position in degrees, WGS 84."""
+
+    lat: Annotated[float, Field(ge=-90, le=90)]
+    lon: Annotated[float, Field(ge=-180, le=180)]
+
+
+Age = Annotated[int, Field(ge=18, le=120)]
+Kilometres = Annotated[int, Field(ge=1, le=20000)]
+
+
+class Wish(Part):
+    """Whom a person would like to meet; nobody else ever sees it."""
+
+    age_min: Age | None = None
+    age_max: Age | None = None
+    distance_max: Kilometres | None = None
+
+
+UserId = Annotated[int, Field(ge=1, lt=2**53)]
+Int32 = Annotated[int, Field(ge=-(2**31), lt=2**31)]
+Seq = Annotated[int, Field(ge=0, lt=2**53)]
+Limit = Annotated[int, Field(ge=1, le=50)]
+HistoryLimit = Annotated[int, Field(ge=1, le=100)]
+Cursor = Annotated[str, _length(1, 4000)]
+Percent = Annotated[int, Field(ge=0, le=100)]
+
+NewLogin = Annotated[str, AfterValidator(_login)]
+Login = Annotated[str, AfterValidator(_clean), _length(1, 254)]
+NewMail = Annotated[str, _length(3, 254), AfterValidator(_mail)]
+NewPassword = Annotated[str, _length(10, 256)]
+Password = Annotated[str, _length(1, 256)]
+LinkId = Annotated[str, _length(1, 1000)]
+
+Name = Annotated[str, AfterValidator(_clean), AfterValidator(_visible), _length(1, 64)]
+Description = Annotated[str, AfterValidator(_clean), _length(0, 4000)]
+Body = Annotated[str, AfterValidator(_clean), _length(1, 4000)]
+BirthDate = Annotated[date, BeforeValidator(_iso_date)]
+Gender = Literal["male", "female", "nonbinary"]
+Sex = Annotated[list[Gender], Field(max_length=3), AfterValidator(_once)]
+Tag = Annotated[str, AfterValidator(_tag)]
+Tags = Annotated[list[Tag], Field(max_length=20), AfterValidator(_once)]
+Language = Literal["en", "ru", "fr"]
+
+
+_WORDS = {
+    "required": "This field is needed.",
+    "unknown": "There is no such field here.",
+    "min": "At least {min}.",
+    "max": "At most {max}.",
+    "max_items": "At most {max_items} of them.",
+    "choice": "One of {choices}.",
+    "type": "This should be {expected}.",
+}
+_BOUNDS = {"greater_than_equal": "min", "greater_than": "min", "less_than_equal": "max", "less_than": "max"}
+_TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "finite": "a number",
+    "string": "text",
+    "bool": "true or false",
+    "list": "a list",
+    "model": "an object",
+    "dict": "an object",
+    "date": "a date",
+}
+
+
+def _translate(error: dict[str, Any]) -> tuple[str, dict[str, Any], str]:
+    """Turn one of pydantic's errors into our code, its parameters and a sentence; never repeats the input."""
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "missing":
+        return "required", {}, _WORDS["required"]
+    if kind == "extra_forbidden":
+        return "unknown", {}, _WORDS["unknown"]
+    if kind in _BOUNDS:
+        code = _BOUNDS[kind]
+        bound = round(next(iter(context.values()))) - (kind == "less_than") + (kind == "greater_than")
+        return code, {code: bound}, _WORDS[code].format(**{code: bound})
+    if kind == "too_long":
+        params = {"max_items": context["max_length"]}
+        return "max_items", params, _WORDS["max_items"].format(**params)
+    if kind == "literal_error":
+        params = {"choices": context["expected"].replace("'", "")}
+        return "choice", params, _WORDS["choice"].format(**params)
+    if error["msg"] and kind in {"control", "min_length", "max_length", "blank", "format", "reserved", "order"}:
+        return kind, dict(context), error["msg"]
+    expected = _TYPES.get(kind.split("_")[0], "something else")
+    return "type", {"expected": expected}, _WORDS["type"].format(expected=expected)
+
+
+def describe(fault: ValidationError) -> dict[str, dict[str, Any]]:
+    """Return the `fields` of an `invalid_payload` answer: path → code, params, message."""
+    fields: dict[str, dict[str, Any]] = {}
+    for error in fault.errors(include_url=False, include_input=False):
+        code, params, message = _translate(dict(error))
+        path = ".".join(_printable(part) for part in error["loc"]) or "payload"
+        fields.setdefault(path, {"code": code, "params": params, "message": message})
+    return fields
+
+
+def _printable(part: int | str) -> str:
+    """Unknown field names come from the caller: keep them short and encodable."""
+    return str(part)[:64].encode("utf-8", "replace").decode()
