@@ -1,0 +1,1 @@
+"""The only place that knows MySQL: statements compiled once, values always bound."""

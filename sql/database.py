@@ -1,0 +1,166 @@
+"""The pool: connections that are either clean or gone, and never waited for without end."""
+
+import asyncio
+import ssl
+from collections import deque
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import aiomysql
+import pymysql
+from pymysql.constants import CR, ER
+
+CONFLICTS = frozenset({ER.LOCK_DEADLOCK, ER.LOCK_WAIT_TIMEOUT, ER.CHECKREAD, ER.UNKNOWN_COM_ERROR})
+"""1213, 1205, 1020, 1047: nothing was done, and the whole transaction may be tried again."""
+_LOST = frozenset({CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST, 1053, 1927, 4031})
+_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+
+
+class DatabaseDown(Exception):
+    """The database cannot be reached, or did not answer in time."""
+
+
+class Lost(Exception):
+    """The connection broke off; what was not committed is undone."""
+
+
+class Conflict(Exception):
+    """The database undid the transaction because of another one."""
+
+
+class Duplicate(Exception):
+    """A unique key is taken; `key` names it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.key = message.rsplit("'", 2)[-2].rsplit(".", 1)[-1]
+
+
+def translate(fault: Exception) -> Exception:
+    """Return what an error of the driver means to us; our own mistakes stay as they are."""
+    number = fault.args[0] if fault.args else None
+    if isinstance(fault, pymysql.IntegrityError) and number == ER.DUP_ENTRY:
+        return Duplicate(str(fault.args[1]))
+    if isinstance(fault, pymysql.err.Error) and number in CONFLICTS:
+        return Conflict(str(fault))
+    if isinstance(fault, pymysql.err.Error) and number in _LOST:
+        return Lost(str(fault))
+    if isinstance(fault, (OSError, EOFError, pymysql.err.InterfaceError)):
+        return Lost(str(fault))
+    return fault
+
+
+def connect_options(url: str) -> dict[str, Any]:
+    """Return the driver's options for `mysql://user:password@host:port/name?unix_socket=/path&ssl=true`."""
+    parts = urlsplit(url)
+    query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+    options: dict[str, Any] = {
+        "user": unquote(parts.username or "root"),
+        "password": unquote(parts.password or ""),
+        "db": parts.path.strip("/") or "matcha",
+    }
+    if "unix_socket" in query:
+        options["unix_socket"] = query["unix_socket"]
+    else:
+        options |= {"host": parts.hostname or "localhost", "port": parts.port or 3306}
+    if query.get("ssl") == "true":
+        options["ssl"] = ssl.create_default_context()
+    return options
+
+
+class Connection:
+    """One connection of the pool; used by one transaction at a time."""
+
+    def __init__(self, driver: aiomysql.Connection) -> None:
+        self._driver = driver
+
+    @classmethod
+    async def open(cls, options: dict[str, Any], *, lock_wait: int) -> "Connection":
+        """Connect, with the session set to what every statement here relies on."""
+        driver = await aiomysql.connect(**options, charset="utf8mb4", autocommit=True)
+        connection = cls(driver)
+        await connection.command("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        await connection.run(
+            "SET SESSION sql_mode = %s, time_zone = %s, innodb_lock_wait_timeout = %s", [_MODE, "+00:00", lock_wait]
+        )
+        return connection
+
+    async def command(self, text: str) -> None:
+        """Send one of BEGIN, COMMIT, ROLLBACK and the like."""
+        await self._driver.query(text)
+
+    async def run(self, text: str, values: list[Any]) -> tuple[int, tuple[tuple[Any, ...], ...]]:
+        """Return the number of rows touched and the rows read."""
+        cursor = await self._driver.cursor()
+        try:
+            touched: int = await cursor.execute(text, values)
+            rows = await cursor.fetchall() if cursor.description else ()
+        finally:
+            await cursor.close()
+        return touched, tuple(rows)
+
+    def drop(self) -> None:
+        """Cut the connection; the database undoes what was not committed."""
+        self._driver.close()
+
+
+class Database:
+    """A pool of connections to one database; `timeout` is how long one event may wait for it in all, in seconds."""
+
+    def __init__(self, url: str, *, size: int = 10, timeout: float = 1.8, lock_wait: int = 1) -> None:
+        self.timeout = timeout
+        self._options = connect_options(url)
+        self._lock_wait = lock_wait
+        self._free = asyncio.Semaphore(size)
+        self._idle: deque[Connection] = deque()
+        self._closed = False
+
+    async def acquire(self) -> Connection:
+        """Return a connection of one's own. Raises DatabaseDown; the caller sets the time limit."""
+        await self._free.acquire()
+        try:
+            return self._idle.pop() if self._idle else await self._open()
+        except BaseException:
+            self._free.release()
+            raise
+
+    async def _open(self) -> Connection:
+        try:
+            return await Connection.open(self._options, lock_wait=self._lock_wait)
+        except (OSError, EOFError, pymysql.err.OperationalError, pymysql.err.InterfaceError) as fault:
+            raise DatabaseDown(str(fault)) from fault
+
+    def release(self, connection: Connection) -> None:
+        """Give back a connection on which nothing is under way."""
+        self._free.release()
+        if self._closed:
+            connection.drop()
+        else:
+            self._idle.append(connection)
+
+    def discard(self, connection: Connection) -> None:
+        """Give back a connection that may be in any state: it is cut."""
+        self._free.release()
+        connection.drop()
+
+    def forget(self) -> None:
+        """Cut all idle connections: the database that they led to is gone."""
+        while self._idle:
+            self._idle.pop().drop()
+
+    async def fetch(self, text: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Run one statement outside any transaction, for maintenance and tests."""
+        async with asyncio.timeout(self.timeout):
+            connection = await self.acquire()
+        finished = False
+        try:
+            _, rows = await connection.run(text, list(values))
+            finished = True
+            return list(rows)
+        finally:
+            (self.release if finished else self.discard)(connection)
+
+    def close(self) -> None:
+        """Cut every connection, now or when it is given back."""
+        self._closed = True
+        self.forget()

@@ -1,0 +1,54 @@
+"""Links in mails: every statement on the `link` table."""
+
+from datetime import datetime
+from enum import IntEnum
+from typing import NamedTuple
+
+from pypika import MySQLQuery
+
+from sql.statement import P, compile_
+from sql.tables import link
+from sql.transaction import Tx
+
+
+class Purpose(IntEnum):
+    """What a link is good for; each has signing salt of its own too."""
+
+    VERIFY = 1
+    MAIL = 2
+
+
+class Link(NamedTuple):
+    """A link that was mailed; `mail` is the address that it confirms, if that is not the account's."""
+
+    mail: str | None
+    expires_at: datetime
+
+
+_WHERE = (link.user_id == P("user_id")) & (link.purpose == P("purpose")) & (link.nonce_hash == P("nonce_hash"))
+_LOCK = compile_(MySQLQuery.from_(link).select(link.mail, link.expires_at).where(_WHERE).for_update())
+_INSERT = compile_(
+    MySQLQuery.into(link)
+    .columns(link.user_id, link.purpose, link.nonce_hash, link.mail, link.expires_at)
+    .insert(P("user_id"), P("purpose"), P("nonce_hash"), P("mail"), P("expires_at"))
+)
+_DELETE_ALL = compile_(
+    MySQLQuery.from_(link).delete().where(link.user_id == P("user_id")).where(link.purpose == P("purpose"))
+)
+
+
+async def lock(tx: Tx, *, user_id: int, purpose: Purpose, nonce_hash: bytes) -> Link | None:
+    """Return a link that nobody else can use until the commit."""
+    return await tx.one(_LOCK, Link, user_id=user_id, purpose=purpose, nonce_hash=nonce_hash)
+
+
+async def insert(
+    tx: Tx, *, user_id: int, purpose: Purpose, nonce_hash: bytes, expires_at: datetime, mail: str | None = None
+) -> None:
+    """Add a link."""
+    await tx.write(_INSERT, user_id=user_id, purpose=purpose, nonce_hash=nonce_hash, mail=mail, expires_at=expires_at)
+
+
+async def delete_all(tx: Tx, *, user_id: int, purpose: Purpose) -> None:
+    """Void all links of a user for one purpose."""
+    await tx.write(_DELETE_ALL, user_id=user_id, purpose=purpose)

@@ -1,0 +1,68 @@
+"""Mails to be sent: every statement on the `outbox` table."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from pypika import MySQLQuery
+
+from sql.statement import P, compile_
+from sql.tables import outbox
+from sql.transaction import Tx
+
+
+class Mail(NamedTuple):
+    """A mail to be made from a template; `params` is JSON."""
+
+    id: int
+    template: str
+    address: str
+    language: str
+    params: str
+    attempts: int
+
+
+_INSERT = compile_(
+    MySQLQuery.into(outbox)
+    .columns(outbox.id, outbox.template, outbox.address, outbox.language, outbox.params, outbox.due_at)
+    .insert(P("id"), P("template"), P("address"), P("language"), P("params"), P("due_at"))
+)
+# Who takes a mail moves its due time past the lease: a worker that dies leaves it to the next.
+_CLAIM = compile_(
+    "UPDATE `outbox` SET `lease`=%(lease)s,`due_at`=%(until)s,`attempts`=`attempts`+1"
+    " WHERE `due_at`<=%(now)s ORDER BY `due_at` LIMIT %(limit)s"
+)
+_LIST_CLAIMED = compile_(
+    MySQLQuery.from_(outbox)
+    .select(outbox.id, outbox.template, outbox.address, outbox.language, outbox.params, outbox.attempts)
+    .where(outbox.due_at == P("until"))
+    .where(outbox.lease == P("lease"))
+)
+_DELETE = compile_(MySQLQuery.from_(outbox).delete().where(outbox.id == P("id")).where(outbox.lease == P("lease")))
+_POSTPONE = compile_(
+    MySQLQuery.update(outbox)
+    .set(outbox.due_at, P("due_at"))
+    .where(outbox.id == P("id"))
+    .where(outbox.lease == P("lease"))
+)
+
+
+async def insert(tx: Tx, *, id: int, template: str, address: str, language: str, params: str) -> None:
+    """Add a mail, due now."""
+    await tx.write(_INSERT, id=id, template=template, address=address, language=language, params=params, due_at=tx.now)
+
+
+async def claim(tx: Tx, *, lease: int, until: datetime, limit: int) -> list[Mail]:
+    """Take mails that are due; they are due again at `until` unless deleted."""
+    if not await tx.write(_CLAIM, lease=lease, until=until, now=tx.now, limit=limit):
+        return []
+    return await tx.many(_LIST_CLAIMED, Mail, lease=lease, until=until)
+
+
+async def delete(tx: Tx, *, id: int, lease: int) -> None:
+    """Drop a mail that was sent."""
+    await tx.write(_DELETE, id=id, lease=lease)
+
+
+async def postpone(tx: Tx, *, id: int, lease: int, due_at: datetime) -> None:
+    """Try a mail again later."""
+    await tx.write(_POSTPONE, id=id, lease=lease, due_at=due_at)

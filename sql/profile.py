@@ -1,0 +1,134 @@
+"""Profiles and their tags: what people say of themselves."""
+
+from datetime import date
+from typing import Any, NamedTuple
+
+from pypika import MySQLQuery
+
+from sql.statement import P, compile_, each, insert_rows
+from sql.tables import account, profile, profile_tag
+from sql.transaction import Tx
+
+GENDERS = {"male": 1, "female": 2, "nonbinary": 4}
+"""Genders as bits, so that the genders sought are a mask; 0 = not said, all."""
+
+
+class Profile(NamedTuple):
+    """A profile; `x y z` are the unit vector to the middle of the cell."""
+
+    user_id: int
+    login: str
+    found: int
+    first_name: str
+    last_name: str
+    gender: int
+    sex: int
+    birth_date: date | None
+    description: str | None
+    wish_age_min: int | None
+    wish_age_max: int | None
+    wish_distance_max: int | None
+    cell: int | None
+    x: float | None
+    y: float | None
+    z: float | None
+    fame: int
+
+    @property
+    def vector(self) -> tuple[float, float, float] | None:
+        """The unit vector, or None when the place is not known."""
+        return None if self.x is None or self.y is None or self.z is None else (self.x, self.y, self.z)
+
+    @property
+    def gender_name(self) -> str | None:
+        """The gender in words."""
+        return next((name for name, bit in GENDERS.items() if bit == self.gender), None)
+
+    @property
+    def sex_names(self) -> list[str]:
+        """The genders sought in words; none = all."""
+        return [name for name, bit in GENDERS.items() if bit & self.sex]
+
+
+class _Tag(NamedTuple):
+    user_id: int
+    tag: str
+
+
+# What save_profile may set, one fixed statement for each: absent fields are left alone.
+_SETTABLE = (
+    ("first_name",),
+    ("last_name",),
+    ("gender",),
+    ("sex",),
+    ("birth_date", "birth_date_approximate"),
+    ("description",),
+    ("wish_age_min", "wish_age_max", "wish_distance_max"),
+    ("cell", "x", "y", "z"),
+    ("found",),
+)
+_SELECT = (
+    MySQLQuery.from_(profile)
+    .join(account)
+    .on(account.id == profile.user_id)
+    .select(*(account.login if name == "login" else profile.field(name) for name in Profile._fields))
+)
+_GET = compile_(_SELECT.where(profile.user_id == P("user_id")))
+_LIST = compile_(_SELECT.where(profile.user_id.isin(each("user_ids"))))
+_INSERT = compile_(
+    MySQLQuery.into(profile)
+    .columns(profile.user_id, profile.first_name, profile.last_name)
+    .insert(P("user_id"), P("first_name"), P("last_name"))
+)
+_UPDATES = {
+    columns: compile_(
+        f"UPDATE `profile` SET {','.join(f'`{name}`=%({name})s' for name in columns)} WHERE `user_id`=%(user_id)s"
+    )
+    for columns in _SETTABLE
+}
+_LIST_TAGS = compile_(
+    MySQLQuery.from_(profile_tag)
+    .select(profile_tag.user_id, profile_tag.tag)
+    .where(profile_tag.user_id.isin(each("user_ids")))
+    .orderby(profile_tag.user_id)
+    .orderby(profile_tag.position)
+)
+_DELETE_TAGS = compile_(MySQLQuery.from_(profile_tag).delete().where(profile_tag.user_id == P("user_id")))
+_INSERT_TAGS = insert_rows("profile_tag", ["user_id", "tag", "position"])
+
+
+async def get(tx: Tx, *, user_id: int) -> Profile | None:
+    """Return one profile."""
+    return await tx.one(_GET, Profile, user_id=user_id)
+
+
+async def list_of(tx: Tx, *, user_ids: list[int]) -> dict[int, Profile]:
+    """Return those of these profiles that exist."""
+    if not user_ids:
+        return {}
+    return {row.user_id: row for row in await tx.many(_LIST, Profile, user_ids=user_ids)}
+
+
+async def list_tags(tx: Tx, *, user_ids: list[int]) -> dict[int, list[str]]:
+    """Return the tags of each of these people, in their own order."""
+    tags: dict[int, list[str]] = {user_id: [] for user_id in user_ids}
+    for row in await tx.many(_LIST_TAGS, _Tag, user_ids=user_ids) if user_ids else []:
+        tags[row.user_id].append(row.tag)
+    return tags
+
+
+async def insert(tx: Tx, *, user_id: int, first_name: str, last_name: str) -> None:
+    """Begin a profile."""
+    await tx.write(_INSERT, user_id=user_id, first_name=first_name, last_name=last_name)
+
+
+async def update(tx: Tx, *, user_id: int, **columns: Any) -> None:
+    """Set one group of columns that go together, see `_SETTABLE`."""
+    await tx.write(_UPDATES[tuple(columns)], user_id=user_id, **columns)
+
+
+async def replace_tags(tx: Tx, *, user_id: int, tags: list[str]) -> None:
+    """Set the tags of a person, in this order."""
+    await tx.write(_DELETE_TAGS, user_id=user_id)
+    if tags:
+        await tx.write(_INSERT_TAGS, rows=[(user_id, tag, position) for position, tag in enumerate(tags)])

@@ -1,0 +1,160 @@
+"""Two people: every statement on the `pair` table."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from pypika import MySQLQuery, Tuple
+
+from sql.statement import P, compile_, each
+from sql.tables import pair
+from sql.transaction import Tx
+
+
+@dataclass(slots=True)
+class Side:
+    """What one of the two has done towards the other."""
+
+    liked_at: datetime | None = None
+    requested: bool = False
+    muted: bool = False
+    blocked_at: datetime | None = None
+    read_seq: int = 0
+    unread: int = 0
+    unanswered: int = 0
+
+
+@dataclass(slots=True)
+class Pair:
+    """The state between two people; `connected_at` stays when the connection has ended."""
+
+    low_id: int
+    high_id: int
+    connected: bool = False
+    connected_at: datetime | None = None
+    active_at: datetime | None = None
+    last_seq: int = 0
+    low: Side = field(default_factory=Side)
+    high: Side = field(default_factory=Side)
+
+    def side(self, user_id: int) -> Side:
+        """Return the side of one of the two."""
+        return self.low if user_id == self.low_id else self.high
+
+    def other(self, user_id: int) -> int:
+        """Return the id of the other of the two."""
+        return self.high_id if user_id == self.low_id else self.low_id
+
+
+class Key(NamedTuple):
+    """The two ids, lower first."""
+
+    low_id: int
+    high_id: int
+
+
+_OWN = ("connected", "connected_at", "active_at", "last_seq")
+_SIDE = ("liked_at", "requested", "muted", "blocked_at", "read_seq", "unread", "unanswered")
+_STATE = (*_OWN, *(f"low_{name}" for name in _SIDE), *(f"high_{name}" for name in _SIDE))
+_COLUMNS = [pair.field(name) for name in ("low_id", "high_id", *_STATE)]
+_SELECT = MySQLQuery.from_(pair).select(*_COLUMNS)
+_ONE = _SELECT.where(pair.low_id == P("low_id")).where(pair.high_id == P("high_id"))
+_GET = compile_(_ONE)
+_LOCK = compile_(_ONE.for_update())
+_LIST = compile_(_SELECT.where(Tuple(pair.low_id, pair.high_id).isin(each("keys", 2))))
+_INSERT = compile_(MySQLQuery.into(pair).columns(pair.low_id, pair.high_id).insert(P("low_id"), P("high_id")).ignore())
+_UPDATE = compile_(
+    "UPDATE `pair` SET "
+    + ",".join(f"`{name}`=%({name})s" for name in _STATE)
+    + " WHERE `low_id`=%(low_id)s AND `high_id`=%(high_id)s"
+)
+_CONNECTED_OF = (
+    "(SELECT `low_id`,`high_id`,`active_at`,`{theirs}` `other_id` FROM `pair` FORCE INDEX (`{mine}_connected`)"
+    " WHERE `{mine}_id`=%(user_id)s AND `connected`=%(yes)s"
+    " AND (`active_at`<%(active_at)s OR (`active_at`=%(active_at)s AND `{theirs}`<%(other_id)s))"
+    " ORDER BY `active_at` DESC,`{theirs}` DESC LIMIT %(limit)s)"
+)
+_LIST_CONNECTED = compile_(
+    "SELECT `low_id`,`high_id` FROM ("
+    + _CONNECTED_OF.format(mine="low", theirs="high_id")
+    + " UNION ALL "
+    + _CONNECTED_OF.format(mine="high", theirs="low_id")
+    + ") `both` ORDER BY `active_at` DESC,`other_id` DESC LIMIT %(limit)s"
+)
+_SUM_UNREAD = compile_(
+    "SELECT CAST(COALESCE(SUM(`unread`),%(none)s) AS SIGNED) FROM ("
+    "SELECT `low_unread` `unread` FROM `pair` WHERE `low_id`=%(user_id)s AND `connected`=%(yes)s"
+    " UNION ALL "
+    "SELECT `high_unread` `unread` FROM `pair` WHERE `high_id`=%(user_id)s AND `connected`=%(yes)s"
+    ") `both`"
+)
+
+
+class _Row(NamedTuple):
+    pair: Pair
+
+
+def _row(low_id: int, high_id: int, *state: Any) -> _Row:
+    own, low, high = state[:4], state[4:11], state[11:18]
+    return _Row(Pair(low_id, high_id, bool(own[0]), *own[1:], _side(*low), _side(*high)))
+
+
+def _side(liked_at: Any, requested: int, muted: int, *rest: Any) -> Side:
+    return Side(liked_at, bool(requested), bool(muted), *rest)
+
+
+def key(one: int, other: int) -> Key:
+    """Return the key of two people, in either order."""
+    return Key(min(one, other), max(one, other))
+
+
+async def get(tx: Tx, *, low_id: int, high_id: int) -> Pair | None:
+    """Return what is between two people, if anything ever was."""
+    row = await tx.one(_GET, _row, low_id=low_id, high_id=high_id)
+    return row and row.pair
+
+
+async def lock(tx: Tx, *, low_id: int, high_id: int) -> Pair | None:
+    """Return what is between two people; nobody else changes it until the commit."""
+    row = await tx.one(_LOCK, _row, low_id=low_id, high_id=high_id)
+    return row and row.pair
+
+
+async def lock_or_insert(tx: Tx, *, low_id: int, high_id: int) -> Pair:
+    """Return what is between two people, beginning with nothing; nobody else changes it until the commit."""
+    if found := await lock(tx, low_id=low_id, high_id=high_id):
+        return found
+    await tx.write(_INSERT, low_id=low_id, high_id=high_id)
+    begun = await lock(tx, low_id=low_id, high_id=high_id)
+    assert begun is not None
+    return begun
+
+
+async def list_by_key(tx: Tx, *, keys: list[Key]) -> dict[Key, Pair]:
+    """Return what is between each of these pairs, where there is anything."""
+    if not keys:
+        return {}
+    return {Key(row.pair.low_id, row.pair.high_id): row.pair for row in await tx.many(_LIST, _row, keys=keys)}
+
+
+async def list_connected(tx: Tx, *, user_id: int, active_at: datetime, other_id: int, limit: int) -> list[Pair]:
+    """Return the connections before a place in the list, last activity first."""
+    keys = await tx.many(
+        _LIST_CONNECTED, Key, user_id=user_id, active_at=active_at, other_id=other_id, limit=limit, yes=True
+    )
+    pairs = await list_by_key(tx, keys=keys)
+    return [pairs[key] for key in keys if key in pairs]
+
+
+async def sum_unread(tx: Tx, *, user_id: int) -> int:
+    """Return how many messages of connected people wait to be read."""
+    total: int = await tx.scalar(_SUM_UNREAD, user_id=user_id, yes=True, none=0)
+    return total
+
+
+async def update(tx: Tx, pair: Pair) -> None:
+    """Write the whole state; the caller holds its lock."""
+    values = {name: getattr(pair, name) for name in ("low_id", "high_id", *_OWN)}
+    for prefix, side in (("low", pair.low), ("high", pair.high)):
+        values |= {f"{prefix}_{name}": getattr(side, name) for name in _SIDE}
+    await tx.write(_UPDATE, **values)

@@ -1,0 +1,104 @@
+"""Sessions: every statement on the `session` table."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from pypika import MySQLQuery
+
+from sql.account import State
+from sql.statement import P, compile_, each
+from sql.tables import account, session, user_stream
+from sql.transaction import Tx
+
+
+class Session(NamedTuple):
+    """A session, the state of its account, and how often sessions of the account may have ended."""
+
+    user_id: int
+    id: str
+    expires_at: datetime
+    last_seen_at: datetime
+    ended_at: datetime | None
+    state: int
+    auth_epoch: int
+
+    def is_live(self, now: datetime, idle: float) -> bool:
+        """Tell whether it still counts; `idle` is how many seconds it may rest."""
+        rested = (now - self.last_seen_at).total_seconds()
+        return self.ended_at is None and now < self.expires_at and rested < idle and self.state == State.ACTIVE
+
+
+_COLUMNS = (
+    session.user_id,
+    session.id,
+    session.expires_at,
+    session.last_seen_at,
+    session.ended_at,
+    account.state,
+    user_stream.auth_epoch,
+)
+_JOINED = (
+    MySQLQuery.from_(session)
+    .join(account)
+    .on(account.id == session.user_id)
+    .join(user_stream)
+    .on(user_stream.user_id == session.user_id)
+    .select(*_COLUMNS)
+)
+_GET = compile_(_JOINED.where(session.user_id == P("user_id")).where(session.id == P("id")))
+_LIST = compile_(_JOINED.where(session.user_id == P("user_id")).where(session.id.isin(each("ids"))))
+_INSERT = compile_(
+    MySQLQuery.into(session)
+    .columns(session.user_id, session.id, session.started_at, session.last_seen_at, session.expires_at, session.agent)
+    .insert(P("user_id"), P("id"), P("started_at"), P("started_at"), P("expires_at"), P("agent"))
+)
+_TOUCH = compile_(
+    MySQLQuery.update(session)
+    .set(session.last_seen_at, P("now"))
+    .where(session.user_id == P("user_id"))
+    .where(session.id == P("id"))
+)
+_END = compile_(
+    MySQLQuery.update(session)
+    .set(session.ended_at, P("now"))
+    .where(session.user_id == P("user_id"))
+    .where(session.id == P("id"))
+    .where(session.ended_at.isnull())
+)
+_END_ALL = compile_(
+    MySQLQuery.update(session)
+    .set(session.ended_at, P("now"))
+    .where(session.user_id == P("user_id"))
+    .where(session.id != P("keep"))
+    .where(session.ended_at.isnull())
+)
+
+
+async def get(tx: Tx, *, user_id: int, id: str) -> Session | None:
+    """Return a session, live or not."""
+    return await tx.one(_GET, Session, user_id=user_id, id=id)
+
+
+async def list_of(tx: Tx, *, user_id: int, ids: list[str]) -> list[Session]:
+    """Return these sessions of a user, live or not."""
+    return await tx.many(_LIST, Session, user_id=user_id, ids=ids)
+
+
+async def insert(tx: Tx, *, user_id: int, id: str, started_at: datetime, expires_at: datetime, agent: str) -> None:
+    """Add a session."""
+    await tx.write(_INSERT, user_id=user_id, id=id, started_at=started_at, expires_at=expires_at, agent=agent)
+
+
+async def update_last_seen(tx: Tx, *, user_id: int, id: str) -> None:
+    """Note that the session is in use."""
+    await tx.write(_TOUCH, user_id=user_id, id=id, now=tx.now)
+
+
+async def end(tx: Tx, *, user_id: int, id: str) -> None:
+    """End one session; a second time does nothing."""
+    await tx.write(_END, user_id=user_id, id=id, now=tx.now)
+
+
+async def end_all(tx: Tx, *, user_id: int, keep: str = "") -> None:
+    """End all sessions of a user but the one to keep."""
+    await tx.write(_END_ALL, user_id=user_id, keep=keep, now=tx.now)

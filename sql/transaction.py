@@ -1,0 +1,229 @@
+"""Tx: one event's statements, the pushes it notes, and the commit that writes both or neither."""
+
+import asyncio
+from random import Random
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
+
+import pymysql
+
+from server.wire.pushes import Logged, Push
+from sql import sync
+from sql.database import Conflict, Connection, Database, DatabaseDown, Lost, translate
+from sql.statement import Statement
+
+R = TypeVar("R", bound=tuple[Any, ...])
+T = TypeVar("T")
+
+_ATTEMPTS = 5
+
+
+class CommitUnknown(Exception):
+    """The connection broke off while committing: it may have happened or not."""
+
+
+class Ended(NamedTuple):
+    """Sessions that end with this commit: one, or all of a user but `keep`."""
+
+    user_id: int
+    session_id: str | None = None
+    keep: str | None = None
+
+
+class Told(NamedTuple):
+    """A push as committed, with its data where the handler had it at hand."""
+
+    user_id: int
+    entry: Logged
+    live: Any
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a commit means for those who are connected."""
+
+    told: list[Told] = field(default_factory=list)
+    ended: list[Ended] = field(default_factory=list)
+    stale: set[int] = field(default_factory=set)
+    mailed: bool = False
+
+
+class Tx:
+    """One transaction. Plain reads before the first write borrow a connection each; from then on one is held."""
+
+    def __init__(self, database: Database, *, now: datetime, deadline: float) -> None:
+        self.now = now
+        self._database = database
+        self._deadline = deadline
+        self._connection: Connection | None = None
+        self._pushes: list[tuple[int, Push, Any]] = []
+        self.outcome = Outcome()
+
+    async def one(self, statement: Statement, row: Callable[..., R], **values: Any) -> R | None:
+        """Return the one row, or None."""
+        _, rows = await self._run(statement, values)
+        return row(*rows[0]) if rows else None
+
+    async def many(self, statement: Statement, row: Callable[..., R], **values: Any) -> list[R]:
+        """Return all rows."""
+        _, rows = await self._run(statement, values)
+        return [row(*columns) for columns in rows]
+
+    async def scalar(self, statement: Statement, **values: Any) -> Any:
+        """Return the first column of the one row, or None."""
+        _, rows = await self._run(statement, values)
+        return rows[0][0] if rows else None
+
+    async def write(self, statement: Statement, **values: Any) -> int:
+        """Return how many rows were touched."""
+        touched, _ = await self._run(statement, values)
+        return touched
+
+    def push(self, user_id: int, push: Push, live: Any = None) -> None:
+        """Note what a user is to be told when this commits; `live` is the data, if it is known to be visible now."""
+        self._pushes.append((user_id, push, live))
+
+    def end_sessions(self, ended: Ended) -> None:
+        """Note that sessions end when this commits."""
+        self.outcome.ended.append(ended)
+
+    def mark_stale(self, *user_ids: int) -> None:
+        """Note that these people may see less from now on: what is on its way to them is made anew."""
+        self.outcome.stale.update(user_ids)
+
+    async def commit(self) -> Outcome:
+        """Write the log, commit, and return what is to be delivered. Raises CommitUnknown, Conflict, Lost."""
+        if self._pushes:
+            self.outcome.told = await self._log()
+        for ended in self.outcome.ended:
+            await self.write(sync.BUMP_EPOCH, user_id=ended.user_id)
+        if self._connection:
+            await self._finish(self._connection)
+        return self.outcome
+
+    async def _log(self) -> list[Told]:
+        """Draw each receiver's next numbers and write the rows; last in the lock order, receivers ascending."""
+        noted: dict[int, list[tuple[Push, Any]]] = defaultdict(list)
+        for user_id, push, live in self._pushes:
+            noted[user_id].append((push, live))
+        receivers = sorted(noted)
+        await self.write(sync.ADVANCE, rows=[(user_id, len(noted[user_id])) for user_id in receivers])
+        newest = dict(await self.many(sync.LIST_LAST, sync.LastSeq, user_ids=receivers))
+        told = [
+            Told(user_id, Logged(newest[user_id] - len(noted[user_id]) + place, self.now, push), live)
+            for user_id in receivers
+            for place, (push, live) in enumerate(noted[user_id], start=1)
+        ]
+        await self.write(sync.INSERT, rows=[(user_id, entry.seq, *entry.push, entry.at) for user_id, entry, _ in told])
+        return told
+
+    async def _finish(self, connection: Connection) -> None:
+        """Commit in a task of its own: neither a timeout nor a client that leaves may cut it in two."""
+        self._connection = None
+        task = asyncio.ensure_future(self._commit(connection))
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                await asyncio.shield(task)
+        except TimeoutError:
+            task.add_done_callback(_seen)
+            raise CommitUnknown("the database did not confirm the commit in time") from None
+
+    async def _commit(self, connection: Connection) -> None:
+        try:
+            await connection.command("COMMIT")
+        except Exception as fault:
+            self._database.discard(connection)
+            meaning = translate(fault)
+            if isinstance(meaning, Conflict):
+                raise meaning from fault
+            raise CommitUnknown(str(fault)) from fault
+        self._database.release(connection)
+
+    async def rollback(self) -> None:
+        """Undo everything; harmless when nothing is open."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        finished = False
+        try:
+            async with asyncio.timeout(self._database.timeout):
+                await connection.command("ROLLBACK")
+            finished = True
+        except (TimeoutError, OSError, EOFError, pymysql.err.Error):
+            pass  # cutting the connection undoes it just as well
+        finally:
+            (self._database.release if finished else self._database.discard)(connection)
+
+    async def _run(self, statement: Statement, values: dict[str, Any]) -> tuple[int, tuple[tuple[Any, ...], ...]]:
+        text, bound = statement.bind(values)
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                if self._connection is None and statement.reads:
+                    return await self._read(text, bound)
+                connection = await self._held()
+                return await connection.run(text, bound)
+        except TimeoutError:
+            self._drop()
+            raise DatabaseDown("the database did not answer in time") from None
+        except Exception as fault:
+            meaning = translate(fault)
+            if isinstance(meaning, Lost):
+                self._drop()
+                self._database.forget()
+            if meaning is fault:
+                raise
+            raise meaning from fault
+        except BaseException:
+            self._drop()
+            raise
+
+    async def _read(self, text: str, bound: list[Any]) -> tuple[int, tuple[tuple[Any, ...], ...]]:
+        connection = await self._database.acquire()
+        finished = False
+        try:
+            answer = await connection.run(text, bound)
+            finished = True
+            return answer
+        finally:
+            (self._database.release if finished else self._database.discard)(connection)
+
+    async def _held(self) -> Connection:
+        if self._connection is None:
+            self._connection = await self._database.acquire()
+            await self._connection.command("BEGIN")
+        return self._connection
+
+    def _drop(self) -> None:
+        """A statement was cut off: its result may still be on the wire, so the connection goes."""
+        if self._connection:
+            self._database.discard(self._connection)
+            self._connection = None
+
+
+def _seen(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled():
+        task.exception()
+
+
+async def transact(
+    database: Database, now: datetime, work: Callable[[Tx], Awaitable[T]], *, random: Random
+) -> tuple[T, Outcome]:
+    """Run `work` in a transaction, again from the start if another one was in its way.
+
+    Raises DatabaseDown, CommitUnknown, and whatever `work` raises, which undoes everything.
+    """
+    deadline = asyncio.get_running_loop().time() + database.timeout
+    for attempt in range(1, _ATTEMPTS + 1):
+        tx = Tx(database, now=now, deadline=deadline)
+        try:
+            return await work(tx), await tx.commit()
+        except (Conflict, Lost) as fault:
+            if attempt == _ATTEMPTS:
+                raise DatabaseDown(str(fault)) from fault
+            await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))
+        finally:
+            await tx.rollback()
+    raise AssertionError("unreachable")
