@@ -1,0 +1,1 @@
+"""The rules of the service: one file per noun, each event where its name says."""

@@ -1,0 +1,164 @@
+"""Access: whom the caller may see, and what is between them, fetched and decided in one act."""
+
+import hashlib
+from datetime import datetime, time, timedelta
+
+from server.context import Context
+from server.wire.errors import (
+    Forbidden,
+    InvalidCredentials,
+    InvalidPayload,
+    NotFound,
+    NotVerified,
+    RateLimited,
+    SessionEnded,
+    Unauthorized,
+)
+from sql import account, quota, relation
+from sql.account import Account, State
+from sql.relation import Pair
+
+_KNOWN_FOR = 30 * 86_400
+
+
+def not_oneself(ctx: Context, target_user_id: int) -> None:
+    """Refuse to aim at oneself. Raises InvalidPayload."""
+    if target_user_id == ctx.user_id:
+        raise InvalidPayload.of("target_user_id", "self", "This is yourself.")
+
+
+async def lock_standing(ctx: Context, target_user_id: int) -> bool:
+    """Keep both accounts as they are until the commit, and tell whether the other one is there.
+
+    Raises SessionEnded when the caller's own account is not active any more.
+    """
+    standing = await account.list_standing(ctx.tx, ids=[ctx.user_id, target_user_id])
+    if standing.get(ctx.user_id) is not State.ACTIVE:
+        raise SessionEnded
+    return standing.get(target_user_id) is State.ACTIVE
+
+
+async def lock_visible_pair(ctx: Context, target_user_id: int) -> Pair:
+    """Return what is between the caller and somebody visible, locked. Raises NotFound."""
+    not_oneself(ctx, target_user_id)
+    if not await lock_standing(ctx, target_user_id):
+        raise NotFound
+    pair = await relation.lock_or_insert(ctx.tx, **relation.key(ctx.user_id, target_user_id)._asdict())
+    if is_hidden(pair):
+        raise NotFound
+    return pair
+
+
+async def lock_any_pair(ctx: Context, target_user_id: int) -> Pair | None:
+    """Return what is between the caller and any id, locked; None if there is nothing."""
+    not_oneself(ctx, target_user_id)
+    await lock_standing(ctx, target_user_id)
+    return await relation.lock(ctx.tx, **relation.key(ctx.user_id, target_user_id)._asdict())
+
+
+async def get_visible_pair(ctx: Context, target_user_id: int) -> Pair:
+    """Return what is between the caller and somebody visible, to read. Raises NotFound."""
+    not_oneself(ctx, target_user_id)
+    key = relation.key(ctx.user_id, target_user_id)
+    pair = await relation.get(ctx.tx, **key._asdict()) or Pair(*key)
+    states = await account.list_states(ctx.tx, ids=[target_user_id])
+    if is_hidden(pair) or states.get(target_user_id) is not State.ACTIVE:
+        raise NotFound
+    return pair
+
+
+async def list_visible(ctx: Context, user_ids: list[int]) -> set[int]:
+    """Return which of these people the caller may see."""
+    states = await account.list_states(ctx.tx, ids=user_ids)
+    keys = [relation.key(ctx.user_id, user_id) for user_id in user_ids]
+    pairs = await relation.list_by_key(ctx.tx, keys=keys)
+    hidden = {pair.other(ctx.user_id) for pair in pairs.values() if is_hidden(pair)}
+    return {user_id for user_id in user_ids if states.get(user_id) is State.ACTIVE} - hidden
+
+
+def is_hidden(pair: Pair) -> bool:
+    """Tell whether a block, of either, stands between the two."""
+    return bool(pair.low.blocked_at or pair.high.blocked_at)
+
+
+async def prove(ctx: Context, name: str, found: Account | None, password: str) -> Account:
+    """Check a password, within the limits on wrong ones. Raises InvalidCredentials, RateLimited, Unavailable.
+
+    A try is counted before it is checked and taken back when it was right: many at once can't slip through. Where an
+    account was signed in to before, strangers who try elsewhere don't lock its owner out.
+    """
+    windows, limits = ctx.services.windows, ctx.config.limits
+    target = str(found.id) if found else hashlib.sha256(name.casefold().encode()).hexdigest()[:32]
+    place = f"{target}:{ctx.address}"
+    hits = [
+        await windows.hit(
+            f"login:address:{ctx.address}",
+            limit=ctx.limit("login_failures_address"),
+            window=limits.login_failures_address_window,
+        )
+    ]
+    if not await windows.is_remembered(place):
+        hits.append(
+            await windows.hit(
+                f"login:account:{target}",
+                limit=ctx.limit("login_failures_account"),
+                window=limits.login_failures_account_window,
+            )
+        )
+    matches = await ctx.services.passwords.verify(found.password_hash if found else None, password)
+    if not matches or found is None:
+        raise InvalidCredentials
+    await windows.take_back(*hits)
+    await windows.remember(place, seconds=_KNOWN_FOR)
+    return found
+
+
+async def prove_by_name(ctx: Context, name: str, password: str) -> Account:
+    """Return the account that login (or mail) and password name, if it may act.
+
+    Raises InvalidCredentials, NotVerified, Forbidden, RateLimited, Unavailable.
+    """
+    by = account.get_by_mail(ctx.tx, mail=name) if "@" in name else account.get_by_login(ctx.tx, login=name)
+    proven = await prove(ctx, name, await by, password)
+    current = await account.lock(ctx.tx, id=proven.id)
+    if current is None or current.password_hash != proven.password_hash:
+        raise InvalidCredentials  # changed while we looked
+    if current.state is State.UNVERIFIED:
+        raise NotVerified
+    if current.state is not State.ACTIVE:
+        raise Forbidden("This account is closed.")
+    if ctx.services.passwords.is_outdated(current.password_hash):
+        fresh = await ctx.services.passwords.hash(password)
+        await account.update_hash(ctx.tx, id=current.id, password_hash=fresh)
+    return current
+
+
+async def lock_own_account(ctx: Context) -> Account:
+    """Return the caller's account, locked. Raises SessionEnded when it is not active any more."""
+    own = await account.lock(ctx.tx, id=ctx.user_id)
+    if own is None or own.state is not State.ACTIVE:
+        raise SessionEnded
+    return own
+
+
+async def caller_or_credentials(ctx: Context, login: str | None, password: str | None) -> Account:
+    """Return who calls: by session, or by login and password; with both, they must agree.
+
+    Raises Unauthorized, SessionEnded, InvalidCredentials.
+    """
+    if login is None or password is None:
+        if ctx.session is None:
+            raise Unauthorized
+        return await lock_own_account(ctx)
+    proven = await prove_by_name(ctx, login, password)
+    if ctx.session and ctx.user_id != proven.id:
+        raise InvalidCredentials
+    return proven
+
+
+async def spend(ctx: Context, user_id: int, act: quota.Act, *, limit: str, target_id: int = 0) -> None:
+    """Count one act of today. Raises RateLimited until the next day, UTC."""
+    used = await quota.count_up(ctx.tx, user_id=user_id, act=act, day=ctx.today, target_id=target_id)
+    if used > ctx.limit(limit):
+        tomorrow = datetime.combine(ctx.today + timedelta(days=1), time())
+        raise RateLimited((tomorrow - ctx.now).total_seconds())

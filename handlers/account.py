@@ -1,0 +1,156 @@
+"""Accounts: registration, and the link that confirms an address."""
+
+from datetime import timedelta
+
+from handlers import details
+from server.context import Context
+from server.outside.tokens import nonce_hash
+from server.wire.answers import Registered
+from server.wire.errors import AlreadyExists, InvalidLink, RateLimited
+from server.wire.events import event
+from server.wire.fields import (
+    UNSET,
+    Age,
+    BirthDate,
+    Description,
+    Gender,
+    Gps,
+    Language,
+    LinkId,
+    Login,
+    Name,
+    NewLogin,
+    NewMail,
+    NewPassword,
+    Sex,
+    Tags,
+    Wish,
+)
+from sql import account, link, profile, sync
+from sql.account import Account, State
+from sql.database import Conflict, Duplicate
+from sql.link import Purpose
+
+_PURPOSES = {"verify": Purpose.VERIFY, "mail": Purpose.MAIL}
+
+
+@event("user/registr", public=True, cost=3, check=details.check)
+async def register(
+    ctx: Context,
+    *,
+    login: NewLogin,
+    mail: NewMail,
+    password: NewPassword,
+    first_name: Name,
+    last_name: Name,
+    gender: Gender | None = UNSET,
+    age: Age | None = UNSET,
+    birth_date: BirthDate | None = UNSET,
+    description: Description | None = UNSET,
+    sex: Sex | None = UNSET,
+    tags: Tags | None = UNSET,
+    gps: Gps | None = UNSET,
+    wish: Wish | None = UNSET,
+    language: Language = "en",
+) -> Registered:
+    """Make an account, which sleeps until its address is confirmed by the link that is mailed.
+
+    An address that is taken makes an account that never wakes, and its owner is told: the answer tells nobody whether
+    an address has an account. Raises AlreadyExists (the login), RateLimited.
+    """
+    await ctx.services.windows.hit(
+        f"registration:{ctx.address}",
+        limit=ctx.limit("registrations"),
+        window=ctx.config.limits.registrations_window,
+    )
+    if await account.get_by_login(ctx.tx, login=login):
+        raise AlreadyExists("This login is taken.")
+    password_hash = await ctx.services.passwords.hash(password)
+    owner = await account.get_by_mail(ctx.tx, mail=mail)
+    made = Account(ctx.services.ids.number(), login, None if owner else mail, password_hash, State.UNVERIFIED, language)
+    await _insert(ctx, made)
+    await profile.insert(ctx.tx, user_id=made.id, first_name=first_name, last_name=last_name)
+    given = {"gender": gender, "age": age, "birth_date": birth_date, "description": description, "sex": sex}
+    await details.write(ctx, made.id, given | {"tags": tags, "gps": gps, "wish": wish})
+    await sync.insert_stream(ctx.tx, user_id=made.id)
+    nonce = await _insert_link(ctx, made)
+    if await _may_mail(ctx, mail):
+        if owner:
+            await ctx.mail("taken", owner)
+        else:
+            await ctx.mail("verify", made, user_id=made.id, nonce=nonce)
+    return Registered(user_id=made.id)
+
+
+async def _insert(ctx: Context, made: Account) -> None:
+    try:
+        await account.insert(
+            ctx.tx,
+            id=made.id,
+            login=made.login,
+            mail=made.mail,
+            password_hash=made.password_hash,
+            language=made.language,
+            created_at=ctx.now,
+        )
+    except Duplicate as taken:
+        if taken.key == "login":
+            raise AlreadyExists("This login is taken.") from None
+        raise Conflict("the same address at the same moment") from None  # tried again, it is seen to be taken
+
+
+async def _insert_link(ctx: Context, made: Account) -> str:
+    nonce = ctx.services.ids.token()
+    await link.insert(
+        ctx.tx,
+        user_id=made.id,
+        purpose=Purpose.VERIFY,
+        nonce_hash=nonce_hash(nonce),
+        expires_at=ctx.now + timedelta(hours=ctx.config.links.verify_hours),
+    )
+    return nonce
+
+
+async def _may_mail(ctx: Context, mail: str) -> bool:
+    """Tell whether this mailbox, and this address, may be mailed to; the answer is the same if not."""
+    windows, limits = ctx.services.windows, ctx.config.limits
+    try:
+        await windows.hit(
+            f"mail:mailbox:{nonce_hash(account.mail_key(mail)).hex()}",
+            limit=ctx.limit("mails_mailbox"),
+            window=limits.mails_mailbox_window,
+        )
+        await windows.hit(
+            f"mail:address:{ctx.address}", limit=ctx.limit("mails_address"), window=limits.mails_address_window
+        )
+    except RateLimited:
+        return False
+    return True
+
+
+@event("user/verification", public=True)
+async def verify(ctx: Context, *, ver_id: LinkId, login: Login) -> Registered:
+    """Confirm an address by the link that was mailed to it. Raises InvalidLink: used, old, or not of this login."""
+    purpose, user_id, nonce = ctx.services.tokens.read_link(tuple(_PURPOSES), ver_id)
+    found = await account.lock(ctx.tx, id=user_id)
+    if found is None or found.login != login.lower():
+        raise InvalidLink
+    mailed = await link.lock(ctx.tx, user_id=user_id, purpose=_PURPOSES[purpose], nonce_hash=nonce)
+    if mailed is None or mailed.expires_at <= ctx.now:
+        raise InvalidLink
+    await link.delete_all(ctx.tx, user_id=user_id, purpose=_PURPOSES[purpose])
+    if purpose == "mail" and mailed.mail and found.state is State.ACTIVE:
+        await _move(ctx, found, mailed.mail)
+    elif found.state is State.UNVERIFIED:
+        await account.update_state(ctx.tx, id=user_id, state=State.ACTIVE)
+        await profile.update(ctx.tx, user_id=user_id, found=not ctx.config.research.photo_required)
+    else:
+        raise InvalidLink
+    return Registered(user_id=user_id)
+
+
+async def _move(ctx: Context, found: Account, mail: str) -> None:
+    try:
+        await account.update_mail(ctx.tx, id=found.id, mail=mail)
+    except Duplicate:
+        raise InvalidLink from None  # somebody else has confirmed this address meanwhile

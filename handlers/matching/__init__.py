@@ -1,0 +1,1 @@
+"""Pure mathematics of matching: cells, distance, score. No I/O, no clock."""

@@ -1,0 +1,160 @@
+"""Profiles: one's own, and those of others."""
+
+from datetime import timedelta
+
+from handlers import access, details
+from handlers.card import get_own, list_people
+from handlers.matching.cells import Cell
+from server.context import Context
+from server.outside.tokens import nonce_hash
+from server.wire import answers
+from server.wire.answers import Me, OwnProfile, Position, Unread, Wishes
+from server.wire.errors import AlreadyExists, InvalidPayload, NotFound
+from server.wire.events import Order, event
+from server.wire.fields import (
+    UNSET,
+    Age,
+    BirthDate,
+    Description,
+    Gender,
+    Gps,
+    Login,
+    Name,
+    NewLogin,
+    NewMail,
+    Password,
+    Sex,
+    Tags,
+    UserId,
+    Wish,
+)
+from sql import account, link, profile, relation, sync
+from sql.account import Account
+from sql.database import Duplicate
+from sql.link import Purpose
+from sql.quota import Act
+
+
+_DEFAULTS = {"show_online": True, "show_distance": True, "read_receipts": True, "mail_on": True}
+
+
+@event("user/me", order=Order.CONCURRENT, methods=("GET",))
+async def me(ctx: Context) -> Me:
+    """Return one's own profile, what nobody else sees of it, and where one's log stands."""
+    [stream] = await sync.list_streams(ctx.tx, user_ids=[ctx.user_id])  # first: what comes after it is pushed
+    own, shown = await get_own(ctx, ctx.user_id)
+    account_row = await account.get(ctx.tx, id=ctx.user_id)
+    wish = (own.wish_age_min, own.wish_age_max, own.wish_distance_max)
+    lat_lon = Cell.of_id(own.cell).centre if own.cell is not None else None
+    return Me(
+        **{name: getattr(shown, name) for name in shown.__struct_fields__},
+        mail=account_row.mail if account_row else None,
+        birth_date=own.birth_date.isoformat() if own.birth_date else None,
+        gps=Position(lat=lat_lon[0], lon=lat_lon[1]) if lat_lon else None,
+        wish=Wishes(age_min=wish[0], age_max=wish[1], distance_max=wish[2]) if any(wish) else None,
+        settings=_DEFAULTS | {"language": account_row.language if account_row else "en"},
+        unread=Unread(messages=await relation.sum_unread(ctx.tx, user_id=ctx.user_id), notifications=0),
+        cursor=stream.last_seq,
+    )
+
+
+@event("user/save_profile", credentials=True, cost=3, check=details.check)
+async def save(
+    ctx: Context,
+    *,
+    first_name: Name = UNSET,
+    last_name: Name = UNSET,
+    gender: Gender | None = UNSET,
+    age: Age | None = UNSET,
+    birth_date: BirthDate | None = UNSET,
+    description: Description | None = UNSET,
+    sex: Sex | None = UNSET,
+    tags: Tags | None = UNSET,
+    gps: Gps | None = UNSET,
+    wish: Wish | None = UNSET,
+    login: Login | None = None,
+    password: Password | None = None,
+    new_login: NewLogin = UNSET,
+    new_mail: NewMail = UNSET,
+    old_pass: Password | None = None,
+) -> OwnProfile:
+    """Change what is given and nothing else.
+
+    Login and password may stand for a session, or be the current ones beside it. A new login or address needs
+    `old_pass`; a new address counts once it is confirmed. Raises InvalidCredentials, AlreadyExists, RateLimited.
+    """
+    own = await access.caller_or_credentials(ctx, login, password)
+    if gps is not UNSET:
+        await _count_move(ctx, own.id, gps)
+    given = {"first_name": first_name, "last_name": last_name, "gender": gender, "age": age, "birth_date": birth_date}
+    given |= {"description": description, "sex": sex, "tags": tags, "gps": gps, "wish": wish}
+    await details.write(ctx, own.id, given)
+    if new_login is not UNSET or new_mail is not UNSET:
+        await _change_account(ctx, own, new_login, new_mail, old_pass)
+    _, shown = await get_own(ctx, own.id)
+    return shown
+
+
+async def _count_move(ctx: Context, user_id: int, gps: Gps | None) -> None:
+    """Moves are few a day: each new place is another point to measure others from."""
+    own = await profile.get(ctx.tx, user_id=user_id)
+    cell = Cell.at(gps.lat, gps.lon).id if gps else None
+    if own and own.cell is not None and cell != own.cell:
+        await access.spend(ctx, user_id, Act.MOVE, limit="moves_day")
+
+
+async def _change_account(ctx: Context, own: Account, login: str, mail: str, old_pass: str | None) -> None:
+    if old_pass is None:
+        raise InvalidPayload.of("old_pass", "required", "Changing login or mail needs the current password.")
+    await access.prove(ctx, own.login, own, old_pass)
+    if login is not UNSET:
+        try:
+            await account.update_login(ctx.tx, id=own.id, login=login)
+        except Duplicate:
+            raise AlreadyExists("This login is taken.") from None
+    if mail is not UNSET:
+        await _ask_to_confirm(ctx, own._replace(login=own.login if login is UNSET else login), mail)
+
+
+async def _ask_to_confirm(ctx: Context, own: Account, mail: str) -> None:
+    """Mail a link to the new address, and a notice to the old one; one that is taken is told nothing different."""
+    nonce = ctx.services.ids.token()
+    await link.delete_all(ctx.tx, user_id=own.id, purpose=Purpose.MAIL)
+    expires_at = ctx.now + timedelta(hours=ctx.config.links.verify_hours)
+    await link.insert(
+        ctx.tx,
+        user_id=own.id,
+        purpose=Purpose.MAIL,
+        nonce_hash=nonce_hash(nonce),
+        expires_at=expires_at,
+        mail=mail,
+    )
+    await ctx.mail("moved", own)
+    owner = await account.get_by_mail(ctx.tx, mail=mail)
+    if owner is None or owner.id == own.id:
+        await ctx.mail("mail", own._replace(mail=mail), user_id=own.id, nonce=nonce)
+
+
+@event("profile", order=Order.CONCURRENT, methods=("GET",))
+async def get(ctx: Context, *, target_user_id: UserId) -> answers.Profile:
+    """Return somebody's page. Raises NotFound, RateLimited."""
+    pair = await access.get_visible_pair(ctx, target_user_id)
+    await access.spend(ctx, ctx.user_id, Act.PROFILE, limit="profiles_day")
+    viewer, people, tags = await list_people(ctx, [target_user_id])
+    person = people.get(target_user_id)
+    if person is None:
+        raise NotFound
+    mine, theirs = pair.side(ctx.user_id), pair.side(target_user_id)
+    return answers.Profile(
+        **viewer.card(person, tags[target_user_id]),
+        last_name=person.last_name,
+        description=person.description,
+        sex=person.sex_names,
+        tags=tags[target_user_id],
+        photos=[],
+        liked_me=theirs.liked_at is not None,
+        liked=mine.liked_at is not None,
+        requested_me=theirs.liked_at is not None and theirs.requested,
+        requested=mine.liked_at is not None and mine.requested,
+        connected=pair.connected,
+    )

@@ -1,0 +1,60 @@
+"""Sessions: signing in and out."""
+
+from datetime import timedelta
+from typing import Any
+
+from handlers import access
+from server.context import Context, Session, SignedIn
+from server.wire.answers import LoggedIn, Nothing, iso
+from server.wire.errors import InvalidPayload, Unauthorized
+from server.wire.events import Order, event
+from server.wire.fields import Login, Password
+from sql import session, sync
+from sql.transaction import Ended
+
+
+@event("user/login", public=True, order=Order.BARRIER, cost=3)
+async def login(ctx: Context, *, login: Login, password: Password) -> LoggedIn:
+    """Begin a session; an anonymous socket is signed in with it.
+
+    Raises InvalidCredentials, NotVerified (only with the right password), RateLimited, Unavailable.
+    """
+    account = await access.prove_by_name(ctx, login, password)
+    expires_at = ctx.now + timedelta(days=ctx.config.session.max_days)
+    session_id = ctx.services.ids.token()
+    await session.insert(
+        ctx.tx, user_id=account.id, id=session_id, started_at=ctx.now, expires_at=expires_at, agent=ctx.agent
+    )
+    [stream] = await sync.list_streams(ctx.tx, user_ids=[account.id])
+    begun = Session(account.id, session_id, expires_at, ctx.now, stream.auth_epoch)
+    ctx.signed_in = SignedIn(begun, stream.last_seq)
+    return LoggedIn(
+        token=ctx.services.tokens.session(account.id, session_id),
+        user_id=account.id,
+        expires_at=iso(expires_at),
+        cursor=stream.last_seq,
+    )
+
+
+def _both_or_none(fields: dict[str, Any]) -> None:
+    if len(fields) == 1:
+        missing = "password" if "login" in fields else "login"
+        raise InvalidPayload.of(missing, "required", "Give login and password, or neither.")
+
+
+@event("user/logout", public=True, order=Order.BARRIER, cost=3, check=_both_or_none)
+async def logout(ctx: Context, *, login: Login | None = None, password: Password | None = None) -> Nothing:
+    """End this session; or, with login and password, all sessions of the account.
+
+    Raises Unauthorized, InvalidCredentials, RateLimited.
+    """
+    if login is not None and password is not None:
+        account = await access.prove_by_name(ctx, login, password)
+        await session.end_all(ctx.tx, user_id=account.id)
+        ctx.tx.end_sessions(Ended(account.id))
+        return Nothing()
+    if ctx.session is None:
+        raise Unauthorized
+    await session.end(ctx.tx, user_id=ctx.user_id, id=ctx.session.id)
+    ctx.tx.end_sessions(Ended(ctx.user_id, ctx.session.id))
+    return Nothing()
