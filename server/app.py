@@ -1,0 +1,162 @@
+"""create_app: what the process is made of, from the database up to the routes. Read this first."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+from aiohttp import web
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+import handlers.account
+import handlers.message
+import handlers.profile
+import handlers.relation
+import handlers.research
+import handlers.session
+import handlers.sync  # noqa: F401  (each import adds its events to the registry)
+from server.clock import Clock, Ids
+from server.config import Config
+from server.context import Services
+from server.ephemeral.hints import Hints
+from server.ephemeral.windows import Windows
+from server.flood import Buckets
+from server.health import Health
+from server.http import LARGEST_BODY, Adapter, health_routes, page, safe_headers
+from server.outside.mail import Mailer, sender
+from server.outside.passwords import Passwords
+from server.outside.tokens import Tokens
+from server.socket.delivery import Delivery
+from server.socket.dispatch import Dispatcher
+from server.socket.drain import drain
+from server.socket.gateway import Gateway
+from server.socket.who import Who
+from sql.database import Database
+from sql.transaction import Outcome
+
+log = structlog.get_logger("app")
+
+GATEWAY = web.AppKey("gateway", Gateway)
+SERVICES = web.AppKey("services", Services)
+
+
+def create_app(config: Config, *, clock: Clock | None = None, ids: Ids | None = None) -> web.Application:
+    """Return the application; `config` names a database and a Redis that are there, with the schema applied."""
+    clock, ids = clock or Clock(), ids or Ids()
+    redis = _redis(config, socket_timeout=config.redis.timeout)
+    services = _services(config, clock, ids, redis)
+    who = Who(services)
+    listener = _redis(config, socket_timeout=None)
+    hints = Hints(redis, listener, process=ids.token())
+    delivery = Delivery(services, hints, who.still_live)
+    mailer = Mailer(config, services.database, services.tokens, sender(config), clock=clock, ids=ids)
+
+    def deliver(outcome: Outcome) -> None:
+        delivery.deliver(outcome)
+        if outcome.mailed:
+            mailer.wake()
+
+    dispatcher = Dispatcher(services, who, deliver)
+    gateway = Gateway(services, who, dispatcher, delivery)
+    adapter = Adapter(dispatcher, gateway, config.server.allowed_origins)
+    health = Health(services.database, redis, dispatcher)
+
+    app = web.Application(middlewares=[safe_headers], client_max_size=LARGEST_BODY)
+    app[GATEWAY], app[SERVICES] = gateway, services
+    gateway.attach(app, "socket.io")
+    app.add_routes(adapter.routes())
+    app.add_routes(health_routes(health))
+    app.add_routes([web.get("/", page("index.html")), web.get("/verify", page("verify.html"))])
+    app.add_routes([web.get("/verify.js", page("verify.js")), web.get("/page.css", page("page.css"))])
+    app.cleanup_ctx.append(_background(hints.run, delivery.run, mailer.run, gateway.sweep))
+
+    async def say_goodbye(app: web.Application) -> None:
+        await drain(gateway, dispatcher)
+
+    async def let_go(app: web.Application) -> None:
+        services.database.close()
+        services.passwords.close()
+        await redis.aclose()
+        await listener.aclose()
+
+    app.on_shutdown.append(say_goodbye)
+    app.on_cleanup.append(let_go)
+    return app
+
+
+def _services(config: Config, clock: Clock, ids: Ids, redis: Any) -> Services:
+    limits = config.limits
+    assert config.database.url, "whoever starts the private database names it"
+    return Services(
+        config=config,
+        database=Database(
+            config.database.url,
+            size=config.database.pool,
+            timeout=config.database.timeout,
+            lock_wait=config.database.lock_wait,
+        ),
+        clock=clock,
+        ids=ids,
+        passwords=Passwords(config.password),
+        tokens=Tokens(
+            config.session.keys or [signing_key(config.server.data)],
+            clock,
+            session_days=config.session.max_days,
+            link_hours=config.links.verify_hours,
+        ),
+        windows=Windows(redis, clock, ids),
+        messages=Buckets(limits.of("message_rate"), limits.of("message_burst")),
+        searches=Buckets(limits.of("research_minute") / 60, limits.of("research_minute")),
+    )
+
+
+def signing_key(data: Path) -> str:
+    """Return the key that signs tokens, made on the first start; only the owner may read it."""
+    path = data / "keys" / "signing"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = path.with_suffix(".new")
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(48))
+        draft.rename(path)  # whole or not at all
+    return path.read_text().strip()
+
+
+def _redis(config: Config, *, socket_timeout: float | None) -> Any:
+    """Return a client that tries a broken connection once more, and never waits longer than it may."""
+    assert config.redis.url, "whoever starts the private Redis names it"
+    return Redis.from_url(
+        config.redis.url,
+        decode_responses=True,
+        socket_timeout=socket_timeout,
+        socket_connect_timeout=config.redis.timeout,
+        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+    )
+
+
+def _background(*loops: Callable[[], Any]) -> Callable[[web.Application], AsyncIterator[None]]:
+    """Return what keeps these loops running as long as the application does."""
+
+    async def run(app: web.Application) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(_forever(loop)) for loop in loops]
+        yield
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    return run
+
+
+async def _forever(loop: Callable[[], Any]) -> None:
+    """A background loop that fails is logged and begun anew: its work is needed as long as the process lives."""
+    while True:
+        try:
+            await loop()
+        except Exception:
+            log.exception("background.failed", loop=getattr(loop, "__qualname__", "?"))
+            await asyncio.sleep(1)

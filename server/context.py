@@ -1,0 +1,106 @@
+"""Context: all that a handler knows of the world beside its fields."""
+
+import json
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from server.clock import Clock, Ids
+from server.config import Config
+from server.ephemeral.windows import Windows
+from server.flood import Buckets
+from server.outside.passwords import Passwords
+from server.outside.tokens import Tokens
+from server.wire.errors import Unauthorized
+from sql import outbox
+from sql.account import Account
+from sql.database import Database
+from sql.transaction import Tx
+
+
+@dataclass(slots=True)
+class Session:
+    """A session in use by this process."""
+
+    user_id: int
+    id: str
+    expires_at: datetime
+    last_seen_at: datetime
+    auth_epoch: int
+    """How often sessions of the user may have ended when this one was last checked."""
+    ended: bool = False
+
+
+class SignedIn(NamedTuple):
+    """A session begun by an event, which an anonymous socket takes over, and where the log stands."""
+
+    session: Session
+    cursor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The ports to the outside world, one of each a process."""
+
+    config: Config
+    database: Database
+    clock: Clock
+    ids: Ids
+    passwords: Passwords
+    tokens: Tokens
+    windows: Windows
+    messages: Buckets
+    """Messages of one person."""
+    searches: Buckets
+    """Searches of one person."""
+
+
+@dataclass(slots=True)
+class Context:
+    """One event: who calls, in which transaction, and the ports it may use."""
+
+    tx: Tx
+    services: Services
+    session: Session | None = None
+    address: str = ""
+    agent: str = ""
+    signed_in: SignedIn | None = None
+
+    @property
+    def user_id(self) -> int:
+        """The caller. Raises Unauthorized."""
+        if self.session is None:
+            raise Unauthorized
+        return self.session.user_id
+
+    @property
+    def now(self) -> datetime:
+        """The time of this event, UTC, the same throughout."""
+        return self.tx.now
+
+    @property
+    def today(self) -> date:
+        """The day of this event, UTC."""
+        return self.tx.now.date()
+
+    @property
+    def config(self) -> Config:
+        """The options of the server."""
+        return self.services.config
+
+    async def mail(self, template: str, to: Account, **params: Any) -> None:
+        """Note a mail to an account; it leaves after the commit."""
+        assert to.mail, "an account that was made with somebody else's address gets no mail"
+        await outbox.insert(
+            self.tx,
+            id=self.services.ids.number(),
+            template=template,
+            address=to.mail,
+            language=to.language,
+            params=json.dumps({"login": to.login, **params}),
+        )
+        self.tx.outcome.mailed = True
+
+    def limit(self, name: str) -> int:
+        """Return a limit, scaled."""
+        return int(self.services.config.limits.of(name))

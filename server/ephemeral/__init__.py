@@ -1,0 +1,1 @@
+"""What may vanish: Redis. Losing all of it costs seconds of presence and open windows, nothing else."""

@@ -1,0 +1,73 @@
+"""Windows: exact counts of what happened lately, shared by all processes. When Redis is down they are closed."""
+
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from server.clock import Clock, Ids
+from server.wire.errors import RateLimited, Unavailable
+
+_HIT = """
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1] - ARGV[2])
+if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then
+  local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+  return tostring(oldest[2] + ARGV[2] - ARGV[1])
+end
+redis.call('ZADD', KEYS[1], ARGV[1], ARGV[4])
+redis.call('PEXPIRE', KEYS[1], math.ceil(ARGV[2] * 1000))
+return '0'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One thing counted in a window; it can be taken back."""
+
+    key: str
+    member: str
+
+
+class Windows:
+    """Sliding windows over sorted sets: the score is the time, the member the thing counted."""
+
+    def __init__(self, redis: "Redis[str]", clock: Clock, ids: Ids) -> None:
+        self._redis = redis
+        self._clock = clock
+        self._ids = ids
+        self._hit = redis.register_script(_HIT)
+
+    async def hit(self, key: str, *, limit: int, window: float) -> Hit:
+        """Count one more in the last `window` seconds. Raises RateLimited when it is full, Unavailable without Redis."""
+        member = self._ids.token()
+        try:
+            wait = float(await self._hit(keys=[f"window:{key}"], args=[self._clock.time(), window, limit, member]))
+        except (RedisError, OSError) as fault:
+            raise Unavailable from fault
+        if wait > 0 or limit <= 0:
+            raise RateLimited(wait or window)
+        return Hit(f"window:{key}", member)
+
+    async def take_back(self, *hits: Hit) -> None:
+        """Uncount what turned out not to count."""
+        try:
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for hit in hits:
+                    pipeline.zrem(hit.key, hit.member)
+                await pipeline.execute()
+        except (RedisError, OSError) as fault:
+            raise Unavailable from fault
+
+    async def remember(self, key: str, *, seconds: int) -> None:
+        """Note a fact for a while."""
+        try:
+            await self._redis.set(f"known:{key}", "1", ex=seconds)
+        except (RedisError, OSError) as fault:
+            raise Unavailable from fault
+
+    async def is_remembered(self, key: str) -> bool:
+        """Tell whether a fact was noted and still holds."""
+        try:
+            return bool(await self._redis.exists(f"known:{key}"))
+        except (RedisError, OSError) as fault:
+            raise Unavailable from fault

@@ -1,0 +1,38 @@
+"""Health: whether this process can serve right now."""
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from server.socket.dispatch import Dispatcher
+from sql.database import Database
+from sql.migration import newest
+
+
+class Health:
+    """Asks each dependency, so that a balancer can send people elsewhere."""
+
+    def __init__(self, database: Database, redis: "Redis[str]", dispatcher: Dispatcher) -> None:
+        self._database = database
+        self._redis = redis
+        self._dispatcher = dispatcher
+
+    async def check(self) -> dict[str, bool]:
+        """Return what works: the database with its schema, Redis, and that no end is planned."""
+        return {
+            "database": await self._has_schema(),
+            "redis": await self._has_redis(),
+            "serving": not self._dispatcher.draining,
+        }
+
+    async def _has_schema(self) -> bool:
+        try:
+            [(version,)] = await self._database.fetch("SELECT MAX(version) FROM migration")
+        except Exception:
+            return False
+        return bool(version == newest())
+
+    async def _has_redis(self) -> bool:
+        try:
+            return bool(await self._redis.ping())
+        except (RedisError, OSError):
+            return False

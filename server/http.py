@@ -1,0 +1,133 @@
+"""HTTP: the same events by routes, for those who have no socket. One table, one adapter, no rule of its own."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from server.health import Health
+from server.socket.dispatch import Caller, Dispatcher, Done, refused
+from server.socket.gateway import Gateway
+from server.wire.errors import Forbidden, InvalidPayload, MatchaError, UnknownEvent
+from server.wire.events import Spec, registry
+
+PAGES = Path(__file__).parent / "pages"
+LARGEST_BODY = 65_536
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+}
+_STATUS = {900: 403}
+
+
+class Adapter:
+    """Turns a request into an event and its answer into a response."""
+
+    def __init__(self, dispatcher: Dispatcher, gateway: Gateway, origins: frozenset[str]) -> None:
+        self._dispatch = dispatcher
+        self._gateway = gateway
+        self._origins = origins
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return a route for each method of each event, with and without the last slash."""
+        return [
+            web.route(method, f"/api/{spec.name}{slash}", self._handler(spec))
+            for spec in registry.values()
+            for method in spec.methods
+            for slash in ("", "/")
+        ]
+
+    def _handler(self, spec: Spec) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            try:
+                done = await self._handle(request, spec)
+            except MatchaError as refusal:
+                done = refused(refusal)
+            return _response(done)
+
+        return handle
+
+    async def _handle(self, request: web.Request, spec: Spec) -> Done:
+        if request.headers.get("Origin", "").lower() not in {"", *self._origins}:
+            raise Forbidden("Pages of other origins may not call this.")
+        address = self._gateway.addresses.of(request)
+        self._gateway.callers.take(address, spec.cost)
+        is_get = request.method == "GET"
+        payload = _query(request, spec) if is_get else await _body(request)
+        scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and isinstance(payload, dict):
+            payload.setdefault("token", bearer.strip())
+        caller = Caller(None, address, request.headers.get("User-Agent", "")[:200])
+        return await self._dispatch(spec, [payload], caller, strings=is_get)
+
+
+def _query(request: web.Request, spec: Spec) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name in request.query:
+        values = request.query.getall(name)
+        if name not in spec.lists and len(values) > 1:
+            raise InvalidPayload.of(name[:64], "type", "This should be given once.", expected="one value")
+        fields[name] = values if name in spec.lists else values[0]
+    if "user_id" in fields and "user_id" not in spec.model.model_fields and fields["user_id"].isdecimal():
+        fields["user_id"] = int(fields["user_id"])
+    return fields
+
+
+async def _body(request: web.Request) -> Any:
+    if request.content_length == 0 or not request.body_exists:
+        return {}
+    if request.content_type != "application/json":
+        raise InvalidPayload.of("payload", "type", "Send JSON, with Content-Type: application/json.")
+    try:
+        return msgspec.json.decode(await request.read())
+    except web.HTTPRequestEntityTooLarge:
+        raise InvalidPayload.of("payload", "max_length", "This is too large.") from None
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        raise InvalidPayload.of("payload", "format", "This is not JSON.") from None
+
+
+def _response(done: Done) -> web.Response:
+    return web.Response(body=done.answer, status=_STATUS.get(done.code, done.code), content_type="application/json")
+
+
+@web.middleware
+async def safe_headers(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every path, also those that do not exist, in one shape and with the same headers."""
+    try:
+        response = await handler(request)
+    except web.HTTPException as fault:
+        if request.path.startswith("/api/"):
+            response = _response(refused(UnknownEvent()))
+            response.set_status(fault.status)
+        else:
+            response = web.Response(text=fault.reason, status=fault.status)
+    if not response.prepared:
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+    return response
+
+
+def page(name: str) -> Handler:
+    """Return the handler of a page of ours."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return web.FileResponse(PAGES / name)
+
+    return handle
+
+
+def health_routes(health: Health) -> list[web.RouteDef]:
+    """Return the routes that tell whether the process lives and whether it can serve."""
+
+    async def alive(request: web.Request) -> web.Response:
+        return web.json_response({"status": "alive"})
+
+    async def ready(request: web.Request) -> web.Response:
+        checks = await health.check()
+        return web.json_response(checks, status=200 if all(checks.values()) else 503)
+
+    return [web.get("/healthz", alive), web.get("/readyz", ready)]

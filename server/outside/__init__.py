@@ -1,0 +1,1 @@
+"""The world outside: passwords, tokens, mail; ports that handlers reach through Context."""

@@ -1,0 +1,89 @@
+"""Tokens: signed, each good for one purpose and for a time; what they name can be ended in the database."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from itsdangerous import BadData, SignatureExpired, TimestampSigner, URLSafeTimedSerializer
+
+from server.clock import Clock
+from server.wire.errors import InvalidLink, InvalidPayload, SessionEnded, Unauthorized
+
+_LONGEST = 512
+_HOUR = 3600
+_DAY = 86_400
+
+
+class Tokens:
+    """Signs and reads tokens; `keys` newest first, older ones still read."""
+
+    def __init__(self, keys: Sequence[str], clock: Clock, *, session_days: int, link_hours: int) -> None:
+        self._keys = list(reversed(keys))
+        self._clock = clock
+        self._session_age = session_days * _DAY
+        self._link_age = link_hours * 3600
+        self._session = self._serializer("session")
+
+    def _serializer(self, purpose: str) -> URLSafeTimedSerializer:
+        clock = self._clock
+
+        class Signer(TimestampSigner):
+            def get_timestamp(self) -> int:
+                return int(clock.time())
+
+        return URLSafeTimedSerializer(
+            self._keys,
+            salt=f"matcha42.{purpose}",
+            signer=Signer,
+            signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
+        )
+
+    def session(self, user_id: int, session_id: str) -> str:
+        """Return the token of a session."""
+        return _text(self._session.dumps([user_id, session_id]))
+
+    def read_session(self, token: object) -> tuple[int, str]:
+        """Return user and session of a token. Raises Unauthorized, or SessionEnded if it was good once."""
+        if not isinstance(token, str) or len(token) > _LONGEST:
+            raise Unauthorized
+        try:
+            user_id, session_id = self._session.loads(token, max_age=self._session_age)
+        except SignatureExpired:
+            raise SessionEnded from None
+        except (BadData, ValueError):
+            raise Unauthorized from None
+        return int(user_id), str(session_id)
+
+    def page(self, what: str, place: list[Any]) -> str:
+        """Return a cursor: a place in one list of one person, good for an hour."""
+        return _text(self._serializer(f"page.{what}").dumps(place))
+
+    def read_page(self, what: str, cursor: str) -> list[Any]:
+        """Return the place that a cursor names. Raises InvalidPayload when it is old or of another list."""
+        try:
+            return list(self._serializer(f"page.{what}").loads(cursor, max_age=_HOUR))
+        except (BadData, ValueError):
+            raise InvalidPayload.of("cursor", "expired", "This page is gone. Start from the first one.") from None
+
+    def link(self, purpose: str, user_id: int, nonce: str) -> str:
+        """Return the id that a link in a mail carries."""
+        return _text(self._serializer(f"link.{purpose}").dumps([user_id, nonce]))
+
+    def read_link(self, purposes: Sequence[str], token: str) -> tuple[str, int, bytes]:
+        """Return purpose, user and the nonce's hash of a link made for one of these purposes. Raises InvalidLink."""
+        for purpose in purposes if len(token) <= _LONGEST else ():
+            try:
+                user_id, nonce = self._serializer(f"link.{purpose}").loads(token, max_age=self._link_age)
+            except (BadData, ValueError):
+                continue
+            return purpose, int(user_id), nonce_hash(str(nonce))
+        raise InvalidLink
+
+
+def nonce_hash(nonce: str) -> bytes:
+    """Return what the database keeps of a nonce."""
+    return hashlib.sha256(nonce.encode()).digest()
+
+
+def _text(token: Any) -> str:
+    return token if isinstance(token, str) else str(token, "ascii")

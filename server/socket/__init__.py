@@ -1,0 +1,1 @@
+"""Sockets: from the frame to the funnel, and from the log back to the frame."""

@@ -1,0 +1,38 @@
+"""The real address of a client: proxies are believed only if they are listed."""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from aiohttp import web
+
+
+class Addresses:
+    """Finds the address that a request comes from."""
+
+    def __init__(self, proxies: Iterable[str]) -> None:
+        self._proxies = [ip_network(proxy) for proxy in proxies]
+
+    def of(self, request: web.Request) -> str:
+        """Return the nearest address that is not a listed proxy; IPv6 as its /64, which one household shares."""
+        hops = [hop.strip() for line in request.headers.getall("X-Forwarded-For", []) for hop in line.split(",")]
+        address = _parse(request.remote)
+        while hops and address and self._is_proxy(address):
+            address = _parse(hops.pop()) or address
+        return _bucket(address) if address else "unknown"
+
+    def _is_proxy(self, address: IPv4Address | IPv6Address) -> bool:
+        return any(address in network for network in self._proxies)
+
+
+def _parse(text: str | None) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text or "")
+    except ValueError:
+        return None
+    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
+
+
+def _bucket(address: IPv4Address | IPv6Address) -> str:
+    if isinstance(address, IPv4Address):
+        return str(address)
+    return str(ip_network((address, 64), strict=False).network_address) + "/64"

@@ -1,0 +1,121 @@
+"""Connection: one client on one socket: who it is, what it has under way, how far it has been told."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from server.config import Socket
+from server.context import Session
+from server.flood import Bucket
+from server.socket.engine import Transport
+from server.socket.packet import DISCONNECT_FRAME, ack_frame, event_frame
+from server.wire.errors import RateLimited
+from server.wire.events import Order
+
+Run = Callable[[], Awaitable[None]]
+
+
+class Lane:
+    """The order of one socket: events start as they came, and `Order` says which wait for which to finish."""
+
+    def __init__(self, options: Socket) -> None:
+        self._options = options
+        self._waiting: deque[tuple[Order, Run]] = deque()
+        self._running: set[asyncio.Task[None]] = set()
+        self._writing: asyncio.Task[None] | None = None
+        self._pump: asyncio.Task[None] | None = None
+
+    def submit(self, order: Order, run: Run) -> None:
+        """Queue an event. Raises RateLimited when too many wait."""
+        if len(self._waiting) >= self._options.queue:
+            raise RateLimited(1)
+        self._waiting.append((order, run))
+        if self._pump is None:
+            self._pump = asyncio.get_running_loop().create_task(self._start_all())
+
+    async def _start_all(self) -> None:
+        try:
+            while self._waiting:
+                await self._start(*self._waiting.popleft())
+        finally:
+            self._pump = None
+
+    async def _start(self, order: Order, run: Run) -> None:
+        if order is Order.ORDERED and self._writing:
+            await asyncio.wait([self._writing])
+        if order is Order.BARRIER and self._running:
+            await asyncio.wait(self._running)
+        if len(self._running) >= self._options.running:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+        task = asyncio.ensure_future(run())
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        if order is Order.ORDERED:
+            self._writing = task
+        elif order is Order.BARRIER:
+            await asyncio.wait([task])
+
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether nothing waits or runs."""
+        return not (self._waiting or self._running)
+
+    async def settle(self) -> None:
+        """Wait until nothing waits or runs."""
+        while not self.is_idle:
+            await asyncio.wait({*self._running, *([self._pump] if self._pump else [])})
+
+    def drop(self) -> None:
+        """Forget what has not started: the client is gone. What runs may be committing, so it is left to finish."""
+        self._waiting.clear()
+
+
+class Connection:
+    """One client; it lives as long as its transport."""
+
+    def __init__(self, transport: Transport, address: str, agent: str, *, options: Socket, flood: Bucket) -> None:
+        self.transport = transport
+        self.address = address
+        self.agent = agent
+        self.flood = flood
+        self.lane = Lane(options)
+        self.joined = False
+        self.session: Session | None = None
+        self.heard_at = asyncio.get_running_loop().time()
+        """When it connected or last sent an event with a token, on the loop's clock."""
+        self.half: Any = None
+        """A packet that waits for its attachments, and since when."""
+        self.half_since = 0.0
+        self._ending: asyncio.Task[None] | None = None
+
+    @property
+    def sid(self) -> str:
+        """The id of the transport."""
+        return self.transport.sid
+
+    def push(self, name: str, data: dict[str, Any]) -> None:
+        """Send an event to this client."""
+        self.transport.write(event_frame(name, data))
+
+    def ack(self, id: int | None, namespace: str | None, answer: bytes) -> None:
+        """Answer an event; nothing if no answer was asked for."""
+        if id is not None:
+            self.transport.write(ack_frame(id, namespace, answer))
+
+    def end(self, reason: str, *, retry_after: int | None = None) -> None:
+        """Say goodbye and close, after the answers to what is under way."""
+        if self._ending is None and not self.transport.closed:
+            self._ending = asyncio.get_running_loop().create_task(self._end(reason, retry_after))
+
+    async def _end(self, reason: str, retry_after: int | None) -> None:
+        try:
+            async with asyncio.timeout(0.8):
+                await self.lane.settle()
+        except TimeoutError:
+            pass
+        if self.joined:
+            self.push("goodbye", {"reason": reason, "retry_after": retry_after})
+        if self.joined and reason == "session_ended":
+            self.transport.write(DISCONNECT_FRAME)
+        self.transport.close()

@@ -1,0 +1,89 @@
+"""The funnel: every event of every client comes through here and leaves with exactly one answer."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import structlog
+
+from server.context import Context, Services, Session, SignedIn
+from server.socket.who import Who
+from server.wire.errors import Internal, InvalidPayload, MatchaError, Unavailable
+from server.wire.events import Spec
+from sql.database import DatabaseDown
+from sql.transaction import CommitUnknown, Outcome, Tx, transact
+
+log = structlog.get_logger("event")
+
+
+class Caller:
+    """Who sends an event, and from where."""
+
+    __slots__ = ("address", "agent", "session")
+
+    def __init__(self, session: Session | None, address: str, agent: str) -> None:
+        self.session = session
+        self.address = address
+        self.agent = agent
+
+
+class Done:
+    """What came of an event: the answer, ready to be sent, and a session if one began."""
+
+    __slots__ = ("answer", "code", "signed_in")
+
+    def __init__(self, code: int, answer: bytes, signed_in: SignedIn | None = None) -> None:
+        self.code = code
+        self.answer = answer
+        self.signed_in = signed_in
+
+
+class Dispatcher:
+    """who → parse → handler → commit → deliver → answer."""
+
+    def __init__(self, services: Services, who: Who, deliver: Callable[[Outcome], None]) -> None:
+        self._services = services
+        self._who = who
+        self._deliver = deliver
+        self.draining = False
+
+    async def __call__(self, spec: Spec, arguments: list[Any], caller: Caller, *, strings: bool = False) -> Done:
+        """Run one event; never raises but when cancelled."""
+        try:
+            async with asyncio.timeout(self._services.config.server.event_timeout):
+                done = await self._run(spec, arguments, caller, strings)
+        except MatchaError as refusal:
+            done = refused(refusal)
+        except (DatabaseDown, CommitUnknown, TimeoutError) as fault:
+            log.warning("event.unavailable", event_name=spec.name, reason=str(fault) or "timed out")
+            done = refused(Unavailable(unknown=isinstance(fault, CommitUnknown)))
+        except Exception:
+            error_id = self._services.ids.token()
+            log.exception("event.failed", event_name=spec.name, error_id=error_id)
+            done = refused(Internal(error_id=error_id))
+        log.debug("event", event_name=spec.name, code=done.code)
+        return done
+
+    async def _run(self, spec: Spec, arguments: list[Any], caller: Caller, strings: bool) -> Done:
+        if self.draining:
+            raise Unavailable(retry_after=5)
+        payload = arguments[0] if arguments else {}
+        session = await self._who.identify(spec, payload, caller.session)
+        if len(arguments) > 1:
+            raise InvalidPayload.of("payload", "type", "This should be one object.")
+        fields = spec.parse(payload, strings=strings)
+
+        async def work(tx: Tx) -> tuple[Any, Context]:
+            ctx = Context(tx, self._services, session, caller.address, caller.agent)
+            return await spec.handler(ctx, **fields), ctx
+
+        services = self._services
+        (data, ctx), outcome = await transact(services.database, services.clock.now(), work, random=services.ids.random)
+        self._deliver(outcome)
+        return Done(200, msgspec.json.encode({"code": 200, "data": data}), ctx.signed_in)
+
+
+def refused(refusal: MatchaError) -> Done:
+    """Return an error as an answer."""
+    return Done(refusal.code, msgspec.json.encode(refusal.answer()))

@@ -1,0 +1,196 @@
+"""Engine.IO over WebSocket: no compression, no polling, bounded both ways, and always closed in the end."""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import engineio
+import msgspec
+import structlog
+from aiohttp import WSMsgType, web
+
+from server.config import Socket
+
+log = structlog.get_logger("socket")
+
+LARGEST_TEXT = 65_536
+LARGEST_BINARY = 1_000_000
+_CLOSE_WITHIN = 1.0
+_PING, _PONG, _MESSAGE, _CLOSE = b"2", "3", "4", "1"
+
+
+class Transport:
+    """One WebSocket: reads frames in order, writes them without blocking anybody, answers for its own end."""
+
+    def __init__(self, engine: "Engine", sid: str, request: web.Request, options: Socket) -> None:
+        self.sid = sid
+        self.backlog = 0
+        """Bytes that wait to be written."""
+        self.stalled_at: float | None = None
+        """Since when nothing could be written, on the loop's clock."""
+        self.closed = False
+        self.on_drained: Callable[[], None] = lambda: None
+        self._engine = engine
+        self._request = request
+        self._options = options
+        self._loop = asyncio.get_running_loop()
+        self._ws = web.WebSocketResponse(compress=False, max_msg_size=LARGEST_BINARY, timeout=_CLOSE_WITHIN)
+        self._frames: deque[bytes] = deque()
+        self._writer: asyncio.Task[None] | None = None
+        self._closer: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def serve(self, opening: bytes) -> web.WebSocketResponse:
+        """Speak until the socket ends, whoever ends it."""
+        await self._ws.prepare(self._request)
+        self.write(opening)
+        self._timer = self._loop.call_later(self._options.ping_interval, self._ping)
+        try:
+            await self._read()
+        except (ValueError, ConnectionError) as fault:
+            log.info("socket.refused", sid=self.sid, reason=str(fault))
+        except Exception:
+            log.exception("socket.failed", sid=self.sid)
+        finally:
+            self.closed = True
+            self._timer.cancel()
+            await self._hang_up()
+        return self._ws
+
+    async def _read(self) -> None:
+        while not self.closed:
+            message = await self._ws.receive()
+            if message.type is WSMsgType.TEXT:
+                if len(message.data) > LARGEST_TEXT or len(message.data.encode("utf-8", "replace")) > LARGEST_TEXT:
+                    raise ValueError("a text frame is too large")
+                await self._receive(message.data)
+            elif message.type is WSMsgType.BINARY:
+                await self._engine.receive(self.sid, message.data)
+            else:
+                return
+
+    async def _receive(self, frame: str) -> None:
+        kind, data = frame[:1], frame[1:]
+        if kind == _MESSAGE:
+            await self._engine.receive(self.sid, data)
+        elif kind == _PONG:
+            self._pong()
+        elif kind == _CLOSE:
+            self.closed = True
+        else:
+            raise ValueError("not an Engine.IO packet")
+
+    def _ping(self) -> None:
+        self.write(_PING)
+        self._timer = self._loop.call_later(self._options.ping_timeout, self.abort)
+        self._awaits_pong = True
+
+    _awaits_pong = False
+
+    def _pong(self) -> None:
+        """A pong that nobody asked for changes nothing."""
+        if self._awaits_pong and self._timer:
+            self._awaits_pong = False
+            self._timer.cancel()
+            self._timer = self._loop.call_later(self._options.ping_interval, self._ping)
+            self._engine.alive(self.sid)
+
+    def write(self, frame: bytes) -> None:
+        """Queue a text frame; a reader so slow that too much waits is cut off."""
+        if self.closed:
+            return
+        self._frames.append(frame)
+        self.backlog += len(frame)
+        if self._writer is None:
+            self.stalled_at = self._loop.time()
+            self._writer = self._loop.create_task(self._write())
+        elif self.backlog > self._options.backlog_hard:
+            log.info("socket.slow", sid=self.sid, backlog=self.backlog)
+            self.abort()
+
+    async def _write(self) -> None:
+        try:
+            while self._frames:
+                frame = self._frames.popleft()
+                await self._ws.send_frame(frame, WSMsgType.TEXT)
+                self.backlog -= len(frame)
+                self.stalled_at = self._loop.time()
+        except (ConnectionError, RuntimeError):
+            self.abort()  # the other side is gone; the reader notices
+        finally:
+            self._writer = None
+            self.stalled_at = None
+        self.on_drained()
+
+    def is_stalled(self) -> bool:
+        """Tell whether nothing could be written for too long."""
+        return self.stalled_at is not None and self._loop.time() - self.stalled_at > self._options.stall_timeout
+
+    def close(self) -> None:
+        """Write what waits, then close; after a second the connection is cut."""
+        if self._closer is None:
+            self._closer = self._loop.create_task(self._close())
+
+    async def _close(self) -> None:
+        try:
+            async with asyncio.timeout(_CLOSE_WITHIN):
+                while self._writer:
+                    await self._writer
+                self.closed = True
+                await self._ws.close()
+        except (TimeoutError, ConnectionError, RuntimeError):
+            pass
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """Cut the connection now."""
+        self.closed = True
+        self._frames.clear()
+        self.backlog = 0
+        if self._request.transport:
+            self._request.transport.abort()
+
+    async def _hang_up(self) -> None:
+        with contextlib.suppress(TimeoutError, ConnectionError, RuntimeError):
+            async with asyncio.timeout(_CLOSE_WITHIN):
+                await self._ws.close()
+        if self._writer:
+            self._writer.cancel()
+        if self._request.transport:
+            self._request.transport.abort()
+
+
+class Engine(engineio.AsyncServer):  # type: ignore[misc]
+    """python-engineio checks the request (origin, transport, version); the connection itself is a Transport."""
+
+    options: Socket
+    alive: Callable[[str], None] = staticmethod(lambda sid: None)
+
+    async def _handle_connect(self, environ: dict[str, Any], transport: str, jsonp_index: int | None = None) -> Any:
+        sid = self.generate_id()
+        socket = Transport(self, sid, environ["aiohttp.request"], self.options)
+        self.sockets[sid] = socket
+        try:
+            await self.handlers["connect"](sid, environ)
+            return await socket.serve(self._open(sid))
+        finally:
+            self.sockets.pop(sid, None)
+            await self.handlers["disconnect"](sid, self.reason.TRANSPORT_CLOSE)
+
+    def _open(self, sid: str) -> bytes:
+        return b"0" + msgspec.json.encode(
+            {
+                "sid": sid,
+                "upgrades": [],
+                "pingInterval": int(self.options.ping_interval * 1000),
+                "pingTimeout": int(self.options.ping_timeout * 1000),
+                "maxPayload": LARGEST_BINARY,
+            }
+        )
+
+    async def receive(self, sid: str, data: str | bytes) -> None:
+        """Hand on one message; what it raises ends the socket."""
+        await self.handlers["message"](sid, data)

@@ -1,0 +1,269 @@
+"""The gateway: clients come and go here, and their events enter the funnel."""
+
+import asyncio
+import contextlib
+import logging
+from collections import Counter
+from typing import Any, NoReturn
+
+import socketio
+import structlog
+
+from server.context import Services, Session
+from server.flood import Bucket, Buckets
+from server.socket.address import Addresses
+from server.socket.connection import Connection
+from server.socket.delivery import Delivery, Feed
+from server.socket.dispatch import Caller, Dispatcher, Done, refused
+from server.socket.engine import Engine
+from server.socket.packet import (
+    ACK,
+    BINARY_EVENT,
+    CONNECT,
+    DISCONNECT,
+    EVENT,
+    InvalidPacket,
+    Packet,
+    connect_error_frame,
+    connect_frame,
+)
+from server.socket.who import Who
+from server.wire.errors import (
+    AlreadyExists,
+    Internal,
+    InvalidPayload,
+    MatchaError,
+    NotFound,
+    RateLimited,
+    Unauthorized,
+    Unavailable,
+    UnknownEvent,
+)
+from server.wire.events import Spec, registry
+from sql.database import Conflict, DatabaseDown, Lost
+
+log = structlog.get_logger("socket")
+
+_ATTACHMENTS_WITHIN = 15.0
+_PER_ADDRESS = 10
+"""One person or address may spend as much as so many sockets."""
+_MALFORMED = object()
+_UNJOINED = 4
+"""So many times more sockets of one address may be open before they have said who they are."""
+
+
+class NoRooms(socketio.AsyncManager):  # type: ignore[misc]
+    """There are no rooms and no broadcast: a push has one receiver, see `Tx.push`."""
+
+    async def emit(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse."""
+        raise NotImplementedError("push to a user with Tx.push: it is logged, ordered and delivered once")
+
+
+class Gateway(socketio.AsyncServer):  # type: ignore[misc]
+    """python-socketio speaks the protocol; who is there, what may run and what is sent is decided here."""
+
+    def __init__(self, services: Services, who: Who, dispatcher: Dispatcher, delivery: Delivery) -> None:
+        config = services.config
+        super().__init__(
+            async_mode="aiohttp",
+            client_manager=NoRooms(),
+            serializer=Packet,
+            transports=["websocket"],
+            cors_allowed_origins=sorted(config.server.allowed_origins),
+            http_compression=False,
+            monitor_clients=False,
+            logger=logging.getLogger("socketio"),
+            engineio_logger=logging.getLogger("engineio"),
+        )
+        self.eio.options = config.socket
+        self.eio.alive = self._alive
+        self.connections: dict[str, Connection] = {}
+        self._services = services
+        self._options = config.socket
+        self._who = who
+        self._dispatch = dispatcher
+        self._delivery = delivery
+        self._feeds: dict[str, Feed] = {}
+        self.addresses = Addresses(config.server.proxies)
+        self._anonymous: Counter[str] = Counter()
+        limits = config.limits
+        self._most_anonymous = limits.of("sockets_anonymous")
+        self._rate, self._burst = limits.of("socket_rate"), limits.of("socket_burst")
+        self.callers = Buckets(_PER_ADDRESS * self._rate, _PER_ADDRESS * self._burst)
+
+    def _engineio_server_class(self) -> type[Engine]:
+        return Engine
+
+    def _alive(self, sid: str) -> None:
+        """A pong came: whoever counts presence hears of it here."""
+
+    # -- coming and going ------------------------------------------------------------------------------------------
+
+    async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
+        request = environ["aiohttp.request"]
+        connection = self.connections[eio_sid] = Connection(
+            self.eio.sockets[eio_sid],
+            self.addresses.of(request),
+            request.headers.get("User-Agent", "")[:200],
+            options=self._options,
+            flood=Bucket(self._rate, self._burst, asyncio.get_running_loop().time()),
+        )
+        self._anonymous[connection.address] += 1
+        if self._anonymous[connection.address] > _UNJOINED * self._most_anonymous:
+            connection.transport.close()
+
+    async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
+        connection = self.connections.pop(eio_sid)
+        self._leave(connection)
+        self._forget_anonymous(connection)
+        connection.lane.drop()
+
+    async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
+        connection = self.connections[eio_sid]
+        try:
+            if namespace not in (None, "/"):
+                raise NotFound("There is no such namespace.")
+            if connection.joined:
+                raise AlreadyExists("This socket is connected already.")
+            session, cursor = await self._authenticate(data)
+            if session is None and self._anonymous[connection.address] > self._most_anonymous:
+                raise RateLimited(self._options.anonymous_timeout)
+        except MatchaError as refusal:
+            return connection.transport.write(connect_error_frame(namespace, refusal.answer()))
+        connection.joined = True
+        connection.heard_at = asyncio.get_running_loop().time()
+        connection.transport.write(connect_frame(eio_sid))
+        if session:
+            self._sign_in(connection, session, cursor)
+
+    async def _authenticate(self, auth: Any) -> tuple[Session | None, int | None]:
+        """Return session and cursor of a handshake; whatever goes wrong refuses it.
+
+        python-socketio's client sends an empty object where no auth was given: that is nobody, too.
+        """
+        if auth is None or auth == {}:
+            return None, None
+        if not isinstance(auth, dict) or "token" not in auth or auth.keys() - {"token", "cursor"}:
+            raise Unauthorized("A handshake has no auth, or {token, cursor}.")
+        cursor = auth.get("cursor")
+        if cursor is not None and (type(cursor) is not int or not 0 <= cursor < 2**53):
+            raise InvalidPayload.of("cursor", "type", "This should be a whole number.", expected="a whole number")
+        try:
+            if self._dispatch.draining:
+                raise Unavailable(retry_after=5)
+            return await self._who.by_token(auth["token"]), cursor
+        except (DatabaseDown, Lost, Conflict) as fault:
+            raise Unavailable from fault
+        except MatchaError:
+            raise
+        except Exception as fault:
+            error_id = self._services.ids.token()
+            log.exception("connect.failed", error_id=error_id)
+            raise Internal(error_id=error_id) from fault
+
+    def _sign_in(self, connection: Connection, session: Session, cursor: int | None) -> None:
+        connection.session = session
+        self._forget_anonymous(connection)
+        feed = self._feeds[connection.sid] = self._delivery.join(connection, session)
+        self._delivery.begin(feed, cursor)
+
+    def _forget_anonymous(self, connection: Connection) -> None:
+        self._anonymous[connection.address] -= 1
+        if not self._anonymous[connection.address]:
+            del self._anonymous[connection.address]
+
+    def _leave(self, connection: Connection) -> None:
+        """The namespace is left: nothing of who was here stays."""
+        if feed := self._feeds.pop(connection.sid, None):
+            self._delivery.leave(feed)
+            self._anonymous[connection.address] += 1
+        connection.joined = False
+        connection.session = None
+        connection.half = None
+        connection.heard_at = asyncio.get_running_loop().time()
+
+    # -- messages --------------------------------------------------------------------------------------------------
+
+    async def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None:
+        connection = self.connections[eio_sid]
+        packet = connection.half
+        if packet is None:
+            packet = Packet(encoded_packet=data)
+            if packet.attachment_count:
+                if not connection.joined:
+                    raise InvalidPacket("attachments before a handshake")
+                connection.half, connection.half_since = packet, asyncio.get_running_loop().time()
+                return
+        elif not packet.add_attachment(data):
+            return
+        connection.half = None
+        await self._receive(connection, packet)
+
+    async def _receive(self, connection: Connection, packet: Packet) -> None:
+        if packet.packet_type == CONNECT:
+            await self._handle_connect(connection.sid, packet.namespace, _MALFORMED if packet.malformed else packet.data)
+        elif packet.packet_type == DISCONNECT:
+            await connection.lane.settle()
+            self._leave(connection)
+        elif packet.packet_type in (EVENT, BINARY_EVENT):
+            self._enter(connection, packet)
+        elif packet.packet_type != ACK:
+            raise InvalidPacket("not a packet for a client to send")
+
+    def _enter(self, connection: Connection, packet: Packet) -> None:
+        """Name, then floods; the rest when its turn comes."""
+        try:
+            spec, arguments = self._admit(connection, packet)
+            if not connection.joined or packet.namespace not in (None, "/"):
+                raise Unauthorized
+            connection.lane.submit(spec.order, lambda: self._run(connection, packet, spec, arguments))
+        except MatchaError as refusal:
+            connection.ack(packet.id, packet.namespace, refused(refusal).answer)
+
+    def _admit(self, connection: Connection, packet: Packet) -> tuple[Spec, list[Any]]:
+        if packet.malformed:
+            connection.flood.take(1, asyncio.get_running_loop().time())
+            raise InvalidPayload.of("payload", "format", "This is not JSON.")
+        name, *arguments = packet.data if isinstance(packet.data, list) and packet.data else [None]
+        spec = registry.get(name) if isinstance(name, str) else None
+        if spec is None:
+            raise UnknownEvent
+        connection.flood.take(spec.cost, asyncio.get_running_loop().time())
+        self.callers.take(connection.session.user_id if connection.session else connection.address, spec.cost)
+        return spec, arguments
+
+    async def _run(self, connection: Connection, packet: Packet, spec: Spec, arguments: list[Any]) -> None:
+        if arguments and isinstance(arguments[0], dict) and "token" in arguments[0]:
+            connection.heard_at = asyncio.get_running_loop().time()
+        done = await self._dispatch(spec, arguments, Caller(connection.session, connection.address, connection.agent))
+        self._take_over(connection, done)
+        connection.ack(packet.id, packet.namespace, done.answer)
+
+    def _take_over(self, connection: Connection, done: Done) -> None:
+        """A session that began on an anonymous socket becomes the socket's."""
+        if done.signed_in and connection.session is None and connection.joined:
+            self._sign_in(connection, done.signed_in.session, done.signed_in.cursor)
+
+    # -- the sweeper -----------------------------------------------------------------------------------------------
+
+    async def sweep(self) -> None:
+        """Close what should not stay: the anonymous, the stalled, the half-sent, the expired."""
+        pause = min(1.0, self._options.anonymous_timeout / 4)
+        while True:
+            await asyncio.sleep(pause)
+            for connection in list(self.connections.values()):
+                self._sweep_one(connection, asyncio.get_running_loop().time())
+
+    def _sweep_one(self, connection: Connection, now: float) -> None:
+        if connection.transport.is_stalled():
+            connection.transport.abort()
+        elif connection.half and now - connection.half_since > _ATTACHMENTS_WITHIN:
+            connection.transport.close()
+        elif connection.session is None:
+            if now - connection.heard_at > self._options.anonymous_timeout and connection.lane.is_idle:
+                connection.end("idle")
+        else:
+            with contextlib.suppress(MatchaError):
+                return self._who.check(connection.session)
+            connection.end("session_ended")

@@ -1,0 +1,83 @@
+"""Who is calling: sessions, by token from the database or as remembered by the socket."""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Any
+
+from server.context import Services, Session
+from server.wire.errors import SessionEnded, Unauthorized
+from server.wire.events import Spec
+from sql import session as sessions
+from sql.transaction import Tx, transact
+
+_TOUCH_EVERY = timedelta(minutes=10)
+
+
+class Who:
+    """Finds out who is calling; every event asks, none remembers the answer."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._idle = services.config.session.idle_days * 86_400
+        self._touching: set[asyncio.Task[None]] = set()
+
+    async def by_token(self, token: object) -> Session:
+        """Return the session that a token names. Raises Unauthorized, SessionEnded."""
+        user_id, session_id = self._services.tokens.read_session(token)
+        row = await sessions.get(self._reading(), user_id=user_id, id=session_id)
+        if row is None or not row.is_live(self._services.clock.now(), self._idle):
+            raise SessionEnded
+        return Session(row.user_id, row.id, row.expires_at, row.last_seen_at, row.auth_epoch)
+
+    async def still_live(self, user_id: int, session_ids: list[str]) -> set[str]:
+        """Return which of these sessions are live."""
+        rows = await sessions.list_of(self._reading(), user_id=user_id, ids=session_ids)
+        now = self._services.clock.now()
+        return {row.id for row in rows if row.is_live(now, self._idle)}
+
+    def check(self, session: Session) -> None:
+        """Check a session that a socket remembers. Raises SessionEnded."""
+        now = self._services.clock.now()
+        if session.ended or now >= session.expires_at or self._rested(session, now) >= self._idle:
+            raise SessionEnded
+        if now - session.last_seen_at > _TOUCH_EVERY:
+            self._touch(session, now)
+
+    @staticmethod
+    def _rested(session: Session, now: datetime) -> float:
+        return (now - session.last_seen_at).total_seconds()
+
+    async def identify(self, spec: Spec, payload: Any, remembered: Session | None) -> Session | None:
+        """Return who calls this event; `token` and `user_id` leave the payload. Raises Unauthorized, SessionEnded."""
+        fields = payload if isinstance(payload, dict) else {}
+        session = remembered
+        if "token" in fields:
+            session = await self.by_token(fields.pop("token"))
+        if session:
+            self.check(session)
+        if "user_id" in fields and "user_id" not in spec.model.model_fields:
+            claimed = fields.pop("user_id")
+            if session is None or type(claimed) is not int or claimed != session.user_id:
+                raise Unauthorized
+        has_credentials = spec.credentials and "login" in fields and "password" in fields
+        if session is None and not spec.public and not has_credentials:
+            raise Unauthorized
+        return session
+
+    def _touch(self, session: Session, now: datetime) -> None:
+        """Note in the database that the session is in use, beside the event."""
+        session.last_seen_at = now
+        task = asyncio.get_running_loop().create_task(self._write_touch(session))
+        self._touching.add(task)
+        task.add_done_callback(self._touching.discard)
+
+    async def _write_touch(self, session: Session) -> None:
+        async def touch(tx: Tx) -> None:
+            await sessions.update_last_seen(tx, user_id=session.user_id, id=session.id)
+
+        services = self._services
+        await transact(services.database, services.clock.now(), touch, random=services.ids.random)
+
+    def _reading(self) -> Tx:
+        deadline = asyncio.get_running_loop().time() + self._services.database.timeout
+        return Tx(self._services.database, now=self._services.clock.now(), deadline=deadline)
