@@ -1,4 +1,4 @@
-"""Cards and profiles: a person as one viewer may see them."""
+"""Cards, profiles and messages as one viewer may see them."""
 
 from datetime import date
 from typing import Any
@@ -7,8 +7,8 @@ from handlers.matching.age import age_on
 from handlers.matching.distance import bucket
 from handlers.matching.score import points
 from server.context import Context
-from server.wire.answers import Card, OwnProfile
-from sql import profile
+from server.wire.answers import Card, Message, OwnProfile, iso
+from sql import message, profile
 from sql.profile import Profile
 
 
@@ -95,3 +95,14 @@ async def get_own(ctx: Context, user_id: int) -> tuple[Profile, OwnProfile]:
     assert row is not None, "every account has a profile"
     tags = await profile.list_tags(ctx.tx, user_ids=[user_id])
     return row, OwnProfile(**own_fields(row, tags[user_id], ctx.today))
+
+
+def as_seen_by(viewer_id: int, row: message.Message) -> Message:
+    """Return a message; its random_id only to the one who sent it."""
+    return Message(
+        seq=row.seq,
+        from_user_id=row.sender_id,
+        message=row.body,
+        sent_at=iso(row.sent_at),
+        random_id=row.random_id if row.sender_id == viewer_id else None,
+    )

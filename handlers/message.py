@@ -1,11 +1,9 @@
 """Messages: written once, numbered without a gap, read by two people and nobody else."""
 
-from datetime import datetime
-
 from handlers import access
+from handlers.card import as_seen_by
 from server.context import Context
 from server.wire.answers import History, Nothing, Sent, Shape, iso
-from server.wire.answers import Message as Shown
 from server.wire.errors import AlreadyExists, Blacklisted, InvalidPayload, NotConnected, NotFound, RateLimited
 from server.wire.events import Order, event
 from server.wire.fields import Body, HistoryLimit, Int32, Seq, UserId
@@ -68,20 +66,9 @@ async def _append(ctx: Context, pair: Pair, random_id: int, body: str) -> Sent:
     await message.insert(ctx.tx, new)
     await relation.update(ctx.tx, pair)
     for user_id in (pair.low_id, pair.high_id):
-        live = MessageNew(user_id=pair.other(user_id), message=shape(new, user_id))
+        live = MessageNew(user_id=pair.other(user_id), message=as_seen_by(user_id, new))
         ctx.tx.push(user_id, Push(Kind.MESSAGE_NEW, pair.other(user_id), new.seq), live)
     return Sent(seq=new.seq, sent_at=iso(new.sent_at))
-
-
-def shape(row: Message, viewer_id: int) -> Shown:
-    """Return a message as one of the two sees it; random_id only on one's own."""
-    return Shown(
-        seq=row.seq,
-        from_user_id=row.sender_id,
-        message=row.body,
-        sent_at=iso(row.sent_at),
-        random_id=row.random_id if row.sender_id == viewer_id else None,
-    )
 
 
 def _one_direction(fields: dict[str, object]) -> None:
@@ -106,7 +93,7 @@ async def history(
     else:
         rows = await message.list_after(ctx.tx, after=after, **key)
     return History(
-        messages=[shape(row, ctx.user_id) for row in rows],
+        messages=[as_seen_by(ctx.user_id, row) for row in rows],
         my_read_seq=pair.side(ctx.user_id).read_seq,
         their_read_seq=pair.side(target_user_id).read_seq,
     )
@@ -138,10 +125,12 @@ async def render_new(ctx: Context, pushes: list[Push]) -> list[Shape | None]:
     visible = await access.list_visible(ctx, list({push.other_id for push in pushes}))
     keys = {push: (*relation.key(ctx.user_id, push.other_id), push.number) for push in pushes}
     rows = await message.list_by_key(ctx.tx, keys=[keys[push] for push in pushes if push.other_id in visible])
-    return [
-        MessageNew(user_id=push.other_id, message=shape(rows[keys[push]], ctx.user_id)) if keys[push] in rows else None
-        for push in pushes
-    ]
+
+    def shape(push: Push) -> Shape | None:
+        row = rows.get(keys[push])
+        return MessageNew(user_id=push.other_id, message=as_seen_by(ctx.user_id, row)) if row else None
+
+    return [shape(push) for push in pushes]
 
 
 @renders(Kind.MESSAGE_READ)

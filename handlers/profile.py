@@ -1,6 +1,7 @@
 """Profiles: one's own, and those of others."""
 
 from datetime import timedelta
+from typing import Any
 
 from handlers import access, details
 from handlers.card import get_own, list_people
@@ -33,7 +34,6 @@ from sql.account import Account
 from sql.database import Duplicate
 from sql.link import Purpose
 from sql.quota import Act
-
 
 _DEFAULTS = {"show_online": True, "show_distance": True, "read_receipts": True, "mail_on": True}
 
@@ -86,7 +86,13 @@ async def save(
     own = await access.caller_or_credentials(ctx, login, password)
     if gps is not UNSET:
         await _count_move(ctx, own.id, gps)
-    given = {"first_name": first_name, "last_name": last_name, "gender": gender, "age": age, "birth_date": birth_date}
+    given: dict[str, Any] = {
+        "first_name": first_name,
+        "last_name": last_name,
+        "gender": gender,
+        "age": age,
+        "birth_date": birth_date,
+    }
     given |= {"description": description, "sex": sex, "tags": tags, "gps": gps, "wish": wish}
     await details.write(ctx, own.id, given)
     if new_login is not UNSET or new_mail is not UNSET:

@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 
 from handlers import access
-from handlers.card import list_cards
+from handlers.card import as_seen_by, list_cards
 from server.context import Context
-from server.wire.answers import Connection, Connections, Liked, Message, Nothing, Requested, Shape, iso
+from server.wire.answers import Connection, Connections, Liked, Nothing, Requested, Shape, iso
 from server.wire.errors import InvalidPayload, NotFound, PhotoRequired
 from server.wire.events import Order, event
 from server.wire.fields import Cursor, Limit, Login, UserId
@@ -174,7 +174,7 @@ async def list_connections(ctx: Context, *, limit: Limit = 20, cursor: Cursor | 
     )
 
 
-_EPOCH = datetime(1970, 1, 1)
+_EPOCH = datetime.fromisoformat("1970-01-01")
 _END = 253_402_300_799_000
 
 
@@ -193,7 +193,7 @@ async def _connections(ctx: Context, pairs: list[Pair]) -> list[Connection]:
         Connection(
             user=cards[pair.other(ctx.user_id)],
             connected_at=iso(pair.connected_at) if pair.connected_at else "",
-            last_message=shape(last[key], ctx.user_id) if key in last else None,
+            last_message=as_seen_by(ctx.user_id, last[key]) if key in last else None,
             unread=pair.side(ctx.user_id).unread,
             their_read_seq=pair.side(pair.other(ctx.user_id)).read_seq,
         )

@@ -11,7 +11,7 @@ from sql.migration import newest
 class Health:
     """Asks each dependency, so that a balancer can send people elsewhere."""
 
-    def __init__(self, database: Database, redis: "Redis[str]", dispatcher: Dispatcher) -> None:
+    def __init__(self, database: Database, redis: Redis, dispatcher: Dispatcher) -> None:
         self._database = database
         self._redis = redis
         self._dispatcher = dispatcher

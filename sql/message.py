@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from pypika import MySQLQuery, Order, Tuple
 
-from sql.statement import P, compile_, each
+from sql.statement import LIMIT, P, compile_, each
 from sql.tables import message
 from sql.transaction import Tx
 
@@ -40,10 +40,8 @@ _OF_PAIR = (
 _GET_BY_RANDOM_ID = compile_(
     _OF_PAIR.where(message.sender_id == P("sender_id")).where(message.random_id == P("random_id"))
 )
-_LIST_BEFORE = compile_(
-    _OF_PAIR.where(message.seq < P("before")).orderby(message.seq, order=Order.desc).limit(P("limit"))
-)
-_LIST_AFTER = compile_(_OF_PAIR.where(message.seq > P("after")).orderby(message.seq).limit(P("limit")))
+_LIST_BEFORE = compile_(_OF_PAIR.where(message.seq < P("before")).orderby(message.seq, order=Order.desc).limit(LIMIT))
+_LIST_AFTER = compile_(_OF_PAIR.where(message.seq > P("after")).orderby(message.seq).limit(LIMIT))
 _LIST_BY_KEY = compile_(
     MySQLQuery.from_(message)
     .select(*_COLUMNS)

@@ -56,7 +56,7 @@ class _Tag(NamedTuple):
 
 
 # What save_profile may set, one fixed statement for each: absent fields are left alone.
-_SETTABLE = (
+_SETTABLE: tuple[tuple[str, ...], ...] = (
     ("first_name",),
     ("last_name",),
     ("gender",),

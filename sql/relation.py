@@ -95,8 +95,9 @@ class _Row(NamedTuple):
 
 
 def _row(low_id: int, high_id: int, *state: Any) -> _Row:
-    own, low, high = state[:4], state[4:11], state[11:18]
-    return _Row(Pair(low_id, high_id, bool(own[0]), *own[1:], _side(*low), _side(*high)))
+    connected, connected_at, active_at, last_seq, *sides = state
+    low, high = _side(*sides[: len(_SIDE)]), _side(*sides[len(_SIDE) :])
+    return _Row(Pair(low_id, high_id, bool(connected), connected_at, active_at, last_seq, low, high))
 
 
 def _side(liked_at: Any, requested: int, muted: int, *rest: Any) -> Side:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
-from pypika.dialects import MySQLQueryBuilder
+from pypika.queries import QueryBuilder
 from pypika.terms import Parameter
 
 STATEMENTS: list["Statement"] = []
@@ -22,6 +22,10 @@ def P(name: str) -> Parameter:
 def each(name: str, columns: int = 1) -> Parameter:
     """Return the place of a list after IN: of values, or of rows of so many columns."""
     return Parameter(f"%({name}*{columns})s")
+
+
+LIMIT: Any = P("limit")
+"""The place after LIMIT; PyPika's types know only numbers there."""
 
 
 class Statement:
@@ -75,13 +79,13 @@ def _expanded(kind: str, columns: int, rows: int) -> str:
     return f"({listed})" if kind == "*" else listed
 
 
-def compile_(query: MySQLQueryBuilder | str, suffix: str = "") -> Statement:
+def compile_(query: QueryBuilder | str, suffix: str = "") -> Statement:
     """Compile a query of PyPika's, or text where PyPika has no words for it."""
     text = query if isinstance(query, str) else query.get_sql()
     return Statement(" ".join((text + " " + suffix).split()))
 
 
-def share(query: MySQLQueryBuilder) -> Statement:
+def share(query: QueryBuilder) -> Statement:
     """Compile a reading query that keeps its rows from changing until the commit."""
     return compile_(query, "LOCK IN SHARE MODE")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pypika import MySQLQuery
 
 from server.wire.pushes import Kind, Logged, Push
-from sql.statement import P, compile_, each, insert_rows
+from sql.statement import LIMIT, P, compile_, each, insert_rows
 from sql.tables import user_event, user_stream
 
 if TYPE_CHECKING:  # Tx itself writes this log at its commit
@@ -54,7 +54,7 @@ _LIST_AFTER = compile_(
     .where(user_event.user_id == P("user_id"))
     .where(user_event.seq > P("after"))
     .orderby(user_event.seq)
-    .limit(P("limit"))
+    .limit(LIMIT)
 )
 
 

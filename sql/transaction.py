@@ -1,11 +1,11 @@
 """Tx: one event's statements, the pushes it notes, and the commit that writes both or neither."""
 
 import asyncio
-from random import Random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from random import Random
 from typing import Any, NamedTuple, TypeVar
 
 import pymysql

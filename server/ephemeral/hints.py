@@ -23,7 +23,7 @@ _RETRY = 0.5
 class Hints:
     """One channel a user: a process listens to those who are connected to it, and to no others."""
 
-    def __init__(self, redis: "Redis[str]", listener: "Redis[str]", *, process: str) -> None:
+    def __init__(self, redis: Redis, listener: Redis, *, process: str) -> None:
         self._redis = redis
         self._listener = listener
         self._process = process

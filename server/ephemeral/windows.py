@@ -31,14 +31,14 @@ class Hit:
 class Windows:
     """Sliding windows over sorted sets: the score is the time, the member the thing counted."""
 
-    def __init__(self, redis: "Redis[str]", clock: Clock, ids: Ids) -> None:
+    def __init__(self, redis: Redis, clock: Clock, ids: Ids) -> None:
         self._redis = redis
         self._clock = clock
         self._ids = ids
         self._hit = redis.register_script(_HIT)
 
     async def hit(self, key: str, *, limit: int, window: float) -> Hit:
-        """Count one more in the last `window` seconds. Raises RateLimited when it is full, Unavailable without Redis."""
+        """Count one more in the last `window` seconds. Raises RateLimited when full, Unavailable without Redis."""
         member = self._ids.token()
         try:
             wait = float(await self._hit(keys=[f"window:{key}"], args=[self._clock.time(), window, limit, member]))

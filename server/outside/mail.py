@@ -29,7 +29,7 @@ _BATCH = 20
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     undefined=StrictUndefined,
-    autoescape=False,  # plain text  # noqa: S701
+    autoescape=False,  # plain text
     keep_trailing_newline=True,
 )
 

@@ -11,7 +11,6 @@ from argon2.exceptions import VerificationError
 from server.config import Password
 from server.wire.errors import Unavailable
 
-
 T = TypeVar("T")
 
 
@@ -29,7 +28,7 @@ class Passwords:
         return await self._run(lambda: self._hasher.hash(password))
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
-        """Tell whether this is the password; for an unknown account (None) it takes just as long. Raises Unavailable."""
+        """Tell whether this is the password; for nobody's (None) it takes just as long. Raises Unavailable."""
         matches = await self._run(lambda: self._matches(password_hash or self._nobody, password))
         return matches and password_hash is not None
 

@@ -87,6 +87,8 @@ class Connection:
         self.half: Any = None
         """A packet that waits for its attachments, and since when."""
         self.half_since = 0.0
+        self.gone = asyncio.Event()
+        """Set when the socket has ended."""
         self._ending: asyncio.Task[None] | None = None
 
     @property

@@ -38,7 +38,7 @@ class Feed:
         self.target = 0
         self.wanted: int | None = None
         """The cursor that the client came with."""
-        self.catching_up: asyncio.Task[None] | None = None
+        self.catching_up: asyncio.Task[bool] | None = None
 
 
 class User:

@@ -14,8 +14,7 @@ async def drain(gateway: Gateway, dispatcher: Dispatcher) -> None:
     dispatcher.draining = True
     for connection in list(gateway.connections.values()):
         connection.end("draining", retry_after=_RETRY_AFTER)
-    deadline = asyncio.get_running_loop().time() + _FINISH_WITHIN
-    while gateway.connections and asyncio.get_running_loop().time() < deadline:
-        await asyncio.sleep(0.01)
+    if gone := [connection.gone.wait() for connection in gateway.connections.values()]:
+        await asyncio.wait([asyncio.ensure_future(wait) for wait in gone], timeout=_FINISH_WITHIN)
     for connection in list(gateway.connections.values()):
         connection.transport.abort()

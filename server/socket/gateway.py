@@ -1,7 +1,6 @@
 """The gateway: clients come and go here, and their events enter the funnel."""
 
 import asyncio
-import contextlib
 import logging
 from collections import Counter
 from typing import Any, NoReturn
@@ -118,6 +117,7 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
         self._leave(connection)
         self._forget_anonymous(connection)
         connection.lane.drop()
+        connection.gone.set()
 
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
         connection = self.connections[eio_sid]
@@ -130,7 +130,8 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
             if session is None and self._anonymous[connection.address] > self._most_anonymous:
                 raise RateLimited(self._options.anonymous_timeout)
         except MatchaError as refusal:
-            return connection.transport.write(connect_error_frame(namespace, refusal.answer()))
+            connection.transport.write(connect_error_frame(namespace, refusal.answer()))
+            return
         connection.joined = True
         connection.heard_at = asyncio.get_running_loop().time()
         connection.transport.write(connect_frame(eio_sid))
@@ -202,7 +203,8 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
 
     async def _receive(self, connection: Connection, packet: Packet) -> None:
         if packet.packet_type == CONNECT:
-            await self._handle_connect(connection.sid, packet.namespace, _MALFORMED if packet.malformed else packet.data)
+            auth = _MALFORMED if packet.malformed else packet.data
+            await self._handle_connect(connection.sid, packet.namespace, auth)
         elif packet.packet_type == DISCONNECT:
             await connection.lane.settle()
             self._leave(connection)
@@ -264,6 +266,7 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
             if now - connection.heard_at > self._options.anonymous_timeout and connection.lane.is_idle:
                 connection.end("idle")
         else:
-            with contextlib.suppress(MatchaError):
-                return self._who.check(connection.session)
-            connection.end("session_ended")
+            try:
+                self._who.check(connection.session)
+            except MatchaError:
+                connection.end("session_ended")

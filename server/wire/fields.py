@@ -23,7 +23,7 @@ UNSET: Any = _Unset.UNSET
 
 
 def _fault(code: str, message: str, **params: Any) -> PydanticCustomError:
-    return PydanticCustomError(code, message, params)  # type: ignore[arg-type]
+    return PydanticCustomError(code, message, params)
 
 
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
