@@ -81,6 +81,11 @@ def is_hidden(pair: Pair) -> bool:
     return bool(pair.low.blocked_at or pair.high.blocked_at)
 
 
+def digest(text: str) -> str:
+    """Return what stands for a person's text where only our own characters may."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
 async def prove(ctx: Context, name: str, found: Account | None, password: str) -> Account:
     """Check a password, within the limits on wrong ones. Raises InvalidCredentials, RateLimited, Unavailable.
 
@@ -88,7 +93,7 @@ async def prove(ctx: Context, name: str, found: Account | None, password: str) -
     account was signed in to before, strangers who try elsewhere don't lock its owner out.
     """
     windows, limits = ctx.services.windows, ctx.config.limits
-    target = str(found.id) if found else hashlib.sha256(name.casefold().encode()).hexdigest()[:32]
+    target = str(found.id) if found else digest(name.casefold())
     place = f"{target}:{ctx.address}"
     hits = [
         await windows.hit(

@@ -2,9 +2,8 @@
 
 from datetime import timedelta
 
-from handlers import details
+from handlers import access, details
 from server.context import Context
-from server.outside.tokens import nonce_hash
 from server.wire.answers import Registered
 from server.wire.errors import AlreadyExists, InvalidLink, RateLimited
 from server.wire.events import event
@@ -58,6 +57,18 @@ async def register(
     An address that is taken makes an account that never wakes, and its owner is told: the answer tells nobody whether
     an address has an account. Raises AlreadyExists (the login), RateLimited.
     """
+    said = details.Details(
+        ctx.today,
+        gender=gender,
+        age=age,
+        birth_date=birth_date,
+        description=description,
+        sex=sex,
+        tags=tags,
+        gps=gps,
+        wish=wish,
+    )
+    ctx.services.passwords.check(password, field="password", own=(login, mail, first_name, last_name))
     await ctx.services.windows.hit(
         f"registration:{ctx.address}",
         limit=ctx.limit("registrations"),
@@ -70,8 +81,7 @@ async def register(
     made = Account(ctx.services.ids.number(), login, None if owner else mail, password_hash, State.UNVERIFIED, language)
     await _insert(ctx, made)
     await profile.insert(ctx.tx, user_id=made.id, first_name=first_name, last_name=last_name)
-    given = {"gender": gender, "age": age, "birth_date": birth_date, "description": description, "sex": sex}
-    await details.write(ctx, made.id, given | {"tags": tags, "gps": gps, "wish": wish})
+    await said.write(ctx, made.id)
     await sync.insert_stream(ctx.tx, user_id=made.id)
     nonce = await _insert_link(ctx, made)
     if await _may_mail(ctx, mail):
@@ -105,7 +115,7 @@ async def _insert_link(ctx: Context, made: Account) -> str:
         ctx.tx,
         user_id=made.id,
         purpose=Purpose.VERIFY,
-        nonce_hash=nonce_hash(nonce),
+        nonce=nonce,
         expires_at=ctx.now + timedelta(hours=ctx.config.links.verify_hours),
     )
     return nonce
@@ -116,7 +126,7 @@ async def _may_mail(ctx: Context, mail: str) -> bool:
     windows, limits = ctx.services.windows, ctx.config.limits
     try:
         await windows.hit(
-            f"mail:mailbox:{nonce_hash(account.mail_key(mail)).hex()}",
+            f"mail:mailbox:{access.digest(account.mail_key(mail))}",
             limit=ctx.limit("mails_mailbox"),
             window=limits.mails_mailbox_window,
         )
@@ -135,7 +145,7 @@ async def verify(ctx: Context, *, ver_id: LinkId, login: Login) -> Registered:
     found = await account.lock(ctx.tx, id=user_id)
     if found is None or found.login != login.lower():
         raise InvalidLink
-    mailed = await link.lock(ctx.tx, user_id=user_id, purpose=_PURPOSES[purpose], nonce_hash=nonce)
+    mailed = await link.lock(ctx.tx, user_id=user_id, purpose=_PURPOSES[purpose], nonce=nonce)
     if mailed is None or mailed.expires_at <= ctx.now:
         raise InvalidLink
     await link.delete_all(ctx.tx, user_id=user_id, purpose=_PURPOSES[purpose])

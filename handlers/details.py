@@ -23,18 +23,20 @@ def check(fields: dict[str, Any]) -> None:
         raise InvalidPayload.of("wish.age_min", "order", "The least cannot be above the most.")
 
 
-async def write(ctx: Context, user_id: int, given: dict[str, Any]) -> None:
-    """Write those of the fields that were given; None clears. Raises InvalidPayload."""
-    for name, value in given.items():
-        if value is not UNSET:
-            await _write_one(ctx, user_id, name, value)
+class Details:
+    """Those of the fields that were given, as columns; None clears."""
 
+    def __init__(self, today: date, **given: Any) -> None:
+        """Reckon the columns out. Raises InvalidPayload."""
+        self._tags: list[str] | None = None if (tags := given.pop("tags")) is UNSET else tags or []
+        self._columns = [_COLUMNS[name](value, today) for name, value in given.items() if value is not UNSET]
 
-async def _write_one(ctx: Context, user_id: int, name: str, value: Any) -> None:
-    if name == "tags":
-        await profile.replace_tags(ctx.tx, user_id=user_id, tags=value or [])
-    else:
-        await profile.update(ctx.tx, user_id=user_id, **_COLUMNS[name](value, ctx.today))
+    async def write(self, ctx: Context, user_id: int) -> None:
+        """Write them, and leave the others alone."""
+        for columns in self._columns:
+            await profile.update(ctx.tx, user_id=user_id, **columns)
+        if self._tags is not None:
+            await profile.replace_tags(ctx.tx, user_id=user_id, tags=self._tags)
 
 
 def _name(column: str) -> Any:

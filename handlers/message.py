@@ -6,7 +6,7 @@ from server.context import Context
 from server.wire.answers import History, Nothing, Sent, Shape, iso
 from server.wire.errors import AlreadyExists, Blacklisted, InvalidPayload, NotConnected, NotFound, RateLimited
 from server.wire.events import Order, event
-from server.wire.fields import Body, HistoryLimit, Int32, Seq, UserId
+from server.wire.fields import ABSENT, Body, HistoryLimit, Int32, Seq, UserId
 from server.wire.pushes import Kind, MessageNew, MessageRead, Push, renders
 from sql import message, relation
 from sql.message import Message
@@ -78,7 +78,7 @@ def _one_direction(fields: dict[str, object]) -> None:
 
 @event("message/history", order=Order.CONCURRENT, methods=("GET",), check=_one_direction)
 async def history(
-    ctx: Context, *, target_user_id: UserId, before: Seq = _NEWEST, after: Seq | None = None, limit: HistoryLimit = 20
+    ctx: Context, *, target_user_id: UserId, before: Seq = _NEWEST, after: Seq = ABSENT, limit: HistoryLimit = 20
 ) -> History:
     """Return messages before a number, newest first, or after one, oldest first.
 
@@ -88,7 +88,7 @@ async def history(
     if pair.connected_at is None:
         raise NotConnected
     key = {"low_id": pair.low_id, "high_id": pair.high_id, "limit": limit}
-    if after is None:
+    if after is ABSENT:
         rows = await message.list_before(ctx.tx, before=before, **key)
     else:
         rows = await message.list_after(ctx.tx, after=after, **key)

@@ -1,18 +1,17 @@
 """Profiles: one's own, and those of others."""
 
 from datetime import timedelta
-from typing import Any
 
 from handlers import access, details
 from handlers.card import get_own, list_people
 from handlers.matching.cells import Cell
 from server.context import Context
-from server.outside.tokens import nonce_hash
 from server.wire import answers
 from server.wire.answers import Me, OwnProfile, Position, Unread, Wishes
 from server.wire.errors import AlreadyExists, InvalidPayload, NotFound
 from server.wire.events import Order, event
 from server.wire.fields import (
+    ABSENT,
     UNSET,
     Age,
     BirthDate,
@@ -72,30 +71,35 @@ async def save(
     tags: Tags | None = UNSET,
     gps: Gps | None = UNSET,
     wish: Wish | None = UNSET,
-    login: Login | None = None,
-    password: Password | None = None,
-    new_login: NewLogin = UNSET,
-    new_mail: NewMail = UNSET,
-    old_pass: Password | None = None,
+    login: Login = ABSENT,
+    password: Password = ABSENT,
+    new_login: NewLogin = ABSENT,
+    new_mail: NewMail = ABSENT,
+    old_pass: Password = ABSENT,
 ) -> OwnProfile:
     """Change what is given and nothing else.
 
     Login and password may stand for a session, or be the current ones beside it. A new login or address needs
     `old_pass`; a new address counts once it is confirmed. Raises InvalidCredentials, AlreadyExists, RateLimited.
     """
+    said = details.Details(
+        ctx.today,
+        first_name=first_name,
+        last_name=last_name,
+        gender=gender,
+        age=age,
+        birth_date=birth_date,
+        description=description,
+        sex=sex,
+        tags=tags,
+        gps=gps,
+        wish=wish,
+    )
     own = await access.caller_or_credentials(ctx, login, password)
     if gps is not UNSET:
         await _count_move(ctx, own.id, gps)
-    given: dict[str, Any] = {
-        "first_name": first_name,
-        "last_name": last_name,
-        "gender": gender,
-        "age": age,
-        "birth_date": birth_date,
-    }
-    given |= {"description": description, "sex": sex, "tags": tags, "gps": gps, "wish": wish}
-    await details.write(ctx, own.id, given)
-    if new_login is not UNSET or new_mail is not UNSET:
+    await said.write(ctx, own.id)
+    if new_login or new_mail:
         await _change_account(ctx, own, new_login, new_mail, old_pass)
     _, shown = await get_own(ctx, own.id)
     return shown
@@ -109,17 +113,19 @@ async def _count_move(ctx: Context, user_id: int, gps: Gps | None) -> None:
         await access.spend(ctx, user_id, Act.MOVE, limit="moves_day")
 
 
-async def _change_account(ctx: Context, own: Account, login: str, mail: str, old_pass: str | None) -> None:
+async def _change_account(
+    ctx: Context, own: Account, login: str | None, mail: str | None, old_pass: str | None
+) -> None:
     if old_pass is None:
         raise InvalidPayload.of("old_pass", "required", "Changing login or mail needs the current password.")
     await access.prove(ctx, own.login, own, old_pass)
-    if login is not UNSET:
+    if login:
         try:
             await account.update_login(ctx.tx, id=own.id, login=login)
         except Duplicate:
             raise AlreadyExists("This login is taken.") from None
-    if mail is not UNSET:
-        await _ask_to_confirm(ctx, own._replace(login=own.login if login is UNSET else login), mail)
+    if mail:
+        await _ask_to_confirm(ctx, own._replace(login=login or own.login), mail)
 
 
 async def _ask_to_confirm(ctx: Context, own: Account, mail: str) -> None:
@@ -131,7 +137,7 @@ async def _ask_to_confirm(ctx: Context, own: Account, mail: str) -> None:
         ctx.tx,
         user_id=own.id,
         purpose=Purpose.MAIL,
-        nonce_hash=nonce_hash(nonce),
+        nonce=nonce,
         expires_at=expires_at,
         mail=mail,
     )

@@ -12,7 +12,7 @@ from server.context import Context
 from server.wire.answers import Found
 from server.wire.errors import InvalidPayload
 from server.wire.events import Order, event
-from server.wire.fields import Age, Cursor, Kilometres, Limit, Percent, Tags
+from server.wire.fields import ABSENT, Age, Cursor, Kilometres, Limit, Percent, SortBy, Tags
 from sql import research
 from sql.research import Score
 
@@ -40,14 +40,14 @@ def _in_order(fields: dict[str, Any]) -> None:
 async def find(
     ctx: Context,
     *,
-    sort_by: Literal[0, 1, 2, 3, 4] = 0,
-    order: Literal["asc", "desc"] | None = None,
-    age_min: Age | None = None,
-    age_max: Age | None = None,
-    distance_max: Kilometres | None = None,
-    fame_min: Percent | None = None,
-    fame_max: Percent | None = None,
-    tags: Tags | None = None,
+    sort_by: SortBy = 0,
+    order: Literal["asc", "desc"] = ABSENT,
+    age_min: Age = ABSENT,
+    age_max: Age = ABSENT,
+    distance_max: Kilometres = ABSENT,
+    fame_min: Percent = ABSENT,
+    fame_max: Percent = ABSENT,
+    tags: Tags = ABSENT,
     common_tags_min: Percent = 0,
     limit: Limit = 20,
     cursor: Cursor | None = None,
@@ -56,7 +56,7 @@ async def find(
     ctx.services.searches.take(ctx.user_id)
     viewer, _, _ = await list_people(ctx, [])
     reach = round_up(distance_max) if distance_max else None
-    order = order or _BEST_FIRST[sort_by]  # type: ignore[assignment]
+    direction = _BEST_FIRST[sort_by] if order is ABSENT else order
     filters = {
         "born_until": latest_birth(age_min, ctx.today) if age_min else None,
         "born_after": latest_birth(age_max + 1, ctx.today) if age_max else None,
@@ -65,9 +65,9 @@ async def find(
         "fame_max": fame_max,
         "common_min": common_tags_min,
     }
-    what = _fingerprint(ctx.user_id, sort_by, order, filters, tags)
+    what = _fingerprint(ctx.user_id, sort_by, direction, filters, tags)
     after = ctx.services.tokens.read_page(what, cursor) if cursor else None
-    found = await _list(ctx, viewer, sort_by, str(order), filters, tags or [], after, limit + 1)
+    found = await _list(ctx, viewer, sort_by, direction, filters, tags or [], after, limit + 1)
     shown, more = found[:limit], found[limit:]
     cards = await list_cards(ctx, [person.user_id for person in shown])
     return Found(

@@ -8,7 +8,7 @@ from server.context import Context, Session, SignedIn
 from server.wire.answers import LoggedIn, Nothing, iso
 from server.wire.errors import InvalidPayload, Unauthorized
 from server.wire.events import Order, event
-from server.wire.fields import Login, Password
+from server.wire.fields import ABSENT, Login, Password
 from sql import session, sync
 from sql.transaction import Ended
 
@@ -43,12 +43,12 @@ def _both_or_none(fields: dict[str, Any]) -> None:
 
 
 @event("user/logout", public=True, order=Order.BARRIER, cost=3, check=_both_or_none)
-async def logout(ctx: Context, *, login: Login | None = None, password: Password | None = None) -> Nothing:
+async def logout(ctx: Context, *, login: Login = ABSENT, password: Password = ABSENT) -> Nothing:
     """End this session; or, with login and password, all sessions of the account.
 
     Raises Unauthorized, InvalidCredentials, RateLimited.
     """
-    if login is not None and password is not None:
+    if login is not ABSENT:
         account = await access.prove_by_name(ctx, login, password)
         await session.end_all(ctx.tx, user_id=account.id)
         ctx.tx.end_sessions(Ended(account.id))

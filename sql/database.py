@@ -13,7 +13,10 @@ from pymysql.constants import CR, ER
 CONFLICTS = frozenset({ER.LOCK_DEADLOCK, ER.LOCK_WAIT_TIMEOUT, ER.CHECKREAD, ER.UNKNOWN_COM_ERROR})
 """1213, 1205, 1020, 1047: nothing was done, and the whole transaction may be tried again."""
 _LOST = frozenset({CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST, 1053, 1927, 4031})
-_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+_SESSION = (
+    "sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',"
+    " time_zone = '+00:00'"
+)
 
 
 class DatabaseDown(Exception):
@@ -80,9 +83,7 @@ class Connection:
         driver = await aiomysql.connect(**options, charset="utf8mb4", autocommit=True)
         connection = cls(driver)
         await connection.command("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
-        await connection.run(
-            "SET SESSION sql_mode = %s, time_zone = %s, innodb_lock_wait_timeout = %s", [_MODE, "+00:00", lock_wait]
-        )
+        await connection.command(f"SET SESSION {_SESSION}, innodb_lock_wait_timeout = {lock_wait:d}")
         return connection
 
     async def command(self, text: str) -> None:

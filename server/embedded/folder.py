@@ -24,16 +24,21 @@ class DataFolder:
     def __init__(self, path: Path, say: Callable[[str], None]) -> None:
         """Make the folder if it is missing, and claim it; raises PrivateServerError if it is in use."""
         self.path = path.resolve()
+        self.lock = -1
         try:
             for folder in (self.path, self.logs):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.lock = _claim(self.path)
+            self.sockets = self._socket_folder(say)
+        except PrivateServerError:
+            self.release()
+            raise
         except OSError as error:
+            self.release()
             raise PrivateServerError(
                 f"The data folder {self.path} can't be used: {error.strerror}. "
                 "Give the server rights to it, or name another with server.data (MATCHA_SERVER_DATA)."
             ) from error
-        self.sockets = self._socket_folder(say)
 
     @property
     def logs(self) -> Path:

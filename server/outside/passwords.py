@@ -1,17 +1,34 @@
 """Passwords: Argon2id away from the event loop, never more at a time than the machine can bear."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
 from server.config import Password
-from server.wire.errors import Unavailable
+from server.wire.errors import InvalidPayload, Unavailable
 
 T = TypeVar("T")
+
+_PRODUCT = "matcha42"
+_SHORTEST_WORD = 4
+
+
+@cache
+def _words() -> frozenset[str]:
+    """The common passwords, words and names that zxcvbn knows; read on the first registration."""
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+    return frozenset(word for words in FREQUENCY_LISTS.values() for word in words)
+
+
+def _letters(text: str) -> str:
+    """Case, digits and signs make no password good."""
+    return "".join(character for character in text.casefold() if character.isalpha())
 
 
 class Passwords:
@@ -22,6 +39,14 @@ class Passwords:
         self._executor = ThreadPoolExecutor(config.workers, thread_name_prefix="argon2")
         self._room = config.workers + config.queue
         self._nobody = self._hasher.hash("nobody's password")
+
+    def check(self, password: str, *, field: str, own: Iterable[str]) -> None:
+        """Refuse what is guessed first: common ones, one word, one's own names. Raises InvalidPayload."""
+        bare = _letters(password)
+        own_words = {_letters(text) for word in (*own, _PRODUCT) for text in (word, word.partition("@")[0])}
+        is_word = len(bare) >= _SHORTEST_WORD and bare in _words()
+        if password.casefold() in _words() or is_word or (bare and bare in own_words):
+            raise InvalidPayload.of(field, "weak", "This is easy to guess. Take several words, or something longer.")
 
     async def hash(self, password: str) -> str:
         """Return the hash to be kept. Raises Unavailable when too many wait."""

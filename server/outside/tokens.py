@@ -4,7 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from itsdangerous import BadData, SignatureExpired, TimestampSigner, URLSafeTimedSerializer
+from itsdangerous import BadData, BadSignature, SignatureExpired, TimestampSigner, URLSafeTimedSerializer
+from itsdangerous.encoding import base64_decode, base64_encode
 
 from server.clock import Clock
 from server.wire.errors import InvalidLink, InvalidPayload, SessionEnded, Unauthorized
@@ -47,7 +48,7 @@ class Tokens:
         if not isinstance(token, str) or len(token) > _LONGEST:
             raise Unauthorized
         try:
-            user_id, session_id = self._session.loads(token, max_age=self._session_age)
+            user_id, session_id = _load(self._session, token, self._session_age)
         except SignatureExpired:
             raise SessionEnded from None
         except (BadData, ValueError):
@@ -61,7 +62,7 @@ class Tokens:
     def read_page(self, what: str, cursor: str) -> list[Any]:
         """Return the place that a cursor names. Raises InvalidPayload when it is old or of another list."""
         try:
-            return list(self._serializer(f"page.{what}").loads(cursor, max_age=_HOUR))
+            return list(_load(self._serializer(f"page.{what}"), cursor, _HOUR))
         except (BadData, ValueError):
             raise InvalidPayload.of("cursor", "expired", "This page is gone. Start from the first one.") from None
 
@@ -69,20 +70,23 @@ class Tokens:
         """Return the id that a link in a mail carries."""
         return _text(self._serializer(f"link.{purpose}").dumps([user_id, nonce]))
 
-    def read_link(self, purposes: Sequence[str], token: str) -> tuple[str, int, bytes]:
-        """Return purpose, user and the nonce's hash of a link made for one of these purposes. Raises InvalidLink."""
+    def read_link(self, purposes: Sequence[str], token: str) -> tuple[str, int, str]:
+        """Return purpose, user and nonce of a link made for one of these purposes. Raises InvalidLink."""
         for purpose in purposes if len(token) <= _LONGEST else ():
             try:
-                user_id, nonce = self._serializer(f"link.{purpose}").loads(token, max_age=self._link_age)
+                user_id, nonce = _load(self._serializer(f"link.{purpose}"), token, self._link_age)
             except (BadData, ValueError):
                 continue
-            return purpose, int(user_id), nonce_hash(str(nonce))
+            return purpose, int(user_id), str(nonce)
         raise InvalidLink
 
 
-def nonce_hash(nonce: str) -> bytes:
-    """Return what the database keeps of a nonce."""
-    return hashlib.sha256(nonce.encode()).digest()
+def _load(serializer: URLSafeTimedSerializer, token: str, max_age: int) -> Any:
+    """Read a token in its one spelling: Base64 has several for the same signature."""
+    signature = token.rpartition(".")[2]
+    if base64_encode(base64_decode(signature)).decode() != signature:
+        raise BadSignature("not the spelling that we use")
+    return serializer.loads(token, max_age=max_age)
 
 
 def _text(token: Any) -> str:

@@ -100,10 +100,10 @@ class Connection:
         """Send an event to this client."""
         self.transport.write(event_frame(name, data))
 
-    def ack(self, id: int | None, namespace: str | None, answer: bytes) -> None:
+    def ack(self, id: int | None, answer: bytes) -> None:
         """Answer an event; nothing if no answer was asked for."""
         if id is not None:
-            self.transport.write(ack_frame(id, namespace, answer))
+            self.transport.write(ack_frame(id, answer))
 
     def end(self, reason: str, *, retry_after: int | None = None) -> None:
         """Say goodbye and close, after the answers to what is under way."""

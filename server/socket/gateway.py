@@ -206,10 +206,12 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
             auth = _MALFORMED if packet.malformed else packet.data
             await self._handle_connect(connection.sid, packet.namespace, auth)
         elif packet.packet_type == DISCONNECT:
-            await connection.lane.settle()
-            self._leave(connection)
+            if connection.joined and packet.namespace in (None, "/"):
+                await connection.lane.settle()
+                self._leave(connection)
         elif packet.packet_type in (EVENT, BINARY_EVENT):
-            self._enter(connection, packet)
+            if packet.namespace in (None, "/"):  # in any other there is nobody to answer
+                self._enter(connection, packet)
         elif packet.packet_type != ACK:
             raise InvalidPacket("not a packet for a client to send")
 
@@ -217,11 +219,11 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
         """Name, then floods; the rest when its turn comes."""
         try:
             spec, arguments = self._admit(connection, packet)
-            if not connection.joined or packet.namespace not in (None, "/"):
+            if not connection.joined:
                 raise Unauthorized
             connection.lane.submit(spec.order, lambda: self._run(connection, packet, spec, arguments))
         except MatchaError as refusal:
-            connection.ack(packet.id, packet.namespace, refused(refusal).answer)
+            connection.ack(packet.id, refused(refusal).answer)
 
     def _admit(self, connection: Connection, packet: Packet) -> tuple[Spec, list[Any]]:
         if packet.malformed:
@@ -240,7 +242,7 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
             connection.heard_at = asyncio.get_running_loop().time()
         done = await self._dispatch(spec, arguments, Caller(connection.session, connection.address, connection.agent))
         self._take_over(connection, done)
-        connection.ack(packet.id, packet.namespace, done.answer)
+        connection.ack(packet.id, done.answer)
 
     def _take_over(self, connection: Connection, done: Done) -> None:
         """A session that began on an anonymous socket becomes the socket's."""

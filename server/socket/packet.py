@@ -52,7 +52,10 @@ class Packet(packet.Packet):  # type: ignore[misc]
         self.attachments.append(attachment)
         if len(self.attachments) < self.attachment_count:
             return False
-        self.data = self._filled(self.data)
+        try:
+            self.data = self._filled(self.data)
+        except RecursionError:
+            self.malformed = True
         self.malformed |= any(attachment is not None for attachment in self.attachments)
         return True
 
@@ -77,10 +80,9 @@ def event_frame(name: str, data: dict[str, Any]) -> bytes:
     return b"42" + msgspec.json.encode([name, data])
 
 
-def ack_frame(id: int, namespace: str | None, answer: bytes) -> bytes:
+def ack_frame(id: int, answer: bytes) -> bytes:
     """Return the Engine.IO frame of an acknowledgement; `answer` is JSON."""
-    where = f"{namespace}," if namespace and namespace != "/" else ""
-    return f"43{where}{id}[".encode() + answer + b"]"
+    return b"43%d[%s]" % (id, answer)
 
 
 def connect_frame(sid: str) -> bytes:

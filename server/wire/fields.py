@@ -22,6 +22,10 @@ UNSET: Any = _Unset.UNSET
 """The default of a field that leaves things as they are when it is absent; null is a value."""
 
 
+ABSENT: Any = None
+"""The default of a field that may be left out, but not be null."""
+
+
 def _fault(code: str, message: str, **params: Any) -> PydanticCustomError:
     return PydanticCustomError(code, message, params)
 
@@ -128,7 +132,8 @@ Int32 = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 Seq = Annotated[int, Field(ge=0, lt=2**53)]
 Limit = Annotated[int, Field(ge=1, le=50)]
 HistoryLimit = Annotated[int, Field(ge=1, le=100)]
-Cursor = Annotated[str, _length(1, 4000)]
+Cursor = Annotated[str, AfterValidator(_clean), _length(1, 4000)]
+SortBy = Annotated[int, Field(ge=0, le=4)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 
 NewLogin = Annotated[str, AfterValidator(_login)]
@@ -136,7 +141,7 @@ Login = Annotated[str, AfterValidator(_clean), _length(1, 254)]
 NewMail = Annotated[str, _length(3, 254), AfterValidator(_mail)]
 NewPassword = Annotated[str, _length(10, 256)]
 Password = Annotated[str, _length(1, 256)]
-LinkId = Annotated[str, _length(1, 1000)]
+LinkId = Annotated[str, AfterValidator(_clean), _length(1, 1000)]
 
 Name = Annotated[str, AfterValidator(_clean), AfterValidator(_visible), _length(1, 64)]
 Description = Annotated[str, AfterValidator(_clean), _length(0, 4000)]
