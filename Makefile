@@ -1,0 +1,31 @@
+# Everything begins here: `make` lists what there is. What a target needs and the machine lacks is installed first.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check lock clean
+
+python := .venv/bin/python
+# The programs of .venv's own Node, if it has one, come first for the tests.
+with_node := PATH="$$PWD/.venv/node/bin:$$PATH"
+packages := server handlers sql client_sdk
+
+help: ## say what each target does
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+run: ## install what is missing and serve at http://localhost:8080; Ctrl-C ends it (options: config.yaml)
+	@scripts/install.sh run
+	@exec $(python) -m server run
+
+test: ## run every test; ARGS="-k sentence -x" are pytest's
+	@scripts/install.sh test
+	@$(with_node) $(python) -m pytest $(ARGS)
+
+check: ## style, types, and who may import whom
+	@scripts/install.sh check
+	@scripts/check.sh $(packages)
+
+lock: ## bring the locked versions of all Python packages up to date
+	@scripts/install.sh check
+	@scripts/lock.sh
+
+clean: ## remove what was installed here (.venv, node_modules) and caches; the data folder stays
+	@rm -rf .venv tests/stock/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage

@@ -1,0 +1,395 @@
+"""The whole program, as an operator meets it: real processes in folders of their own."""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pymysql
+import pytest
+
+from server.embedded import PrivateServerError, PrivateServers
+from server.embedded.redis import Redis
+
+ROOT = Path(__file__).parent.parent
+PATIENCE = 20.0  # seconds after which a wait has failed; a good run takes a small part of it
+
+
+class Program:
+    """`python -m server …` as a process: what it said, who its children are, how it ended."""
+
+    def __init__(self, command: str, data: Path, *, said: Path, **environ: str) -> None:
+        self.port = free_port()
+        self.data = data
+        self._said = said
+        self.url = f"http://localhost:{self.port}"
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("MATCHA_")}
+        with said.open("w") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "server", command],
+                cwd=said.parent,  # no config.yaml and no .env there
+                env=clean
+                | {"PYTHONPATH": str(ROOT), "MATCHA_SERVER_DATA": str(data), "MATCHA_SERVER_PORT": str(self.port)}
+                | {"MATCHA_DEMO_USERS": "0"}
+                | environ,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a signal to us is not one to it
+            )
+
+    @property
+    def said(self) -> str:
+        return self._said.read_text()
+
+    def ready(self) -> "Program":
+        """Wait for the ready line, and for every dependency to be there."""
+        eventually(lambda: f"matcha42 is ready at {self.url}\n" in self.said or self.process.poll() is not None)
+        assert self.process.poll() is None, self.said
+        assert self.status("/healthz") == 200
+        eventually(lambda: self.status("/readyz") == 200)
+        return self
+
+    def status(self, path: str) -> int:
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=5) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    def children(self) -> dict[str, int]:
+        return {name: pid for pid, name, parent in processes() if parent == self.process.pid}
+
+    def end(self, signal_: signal.Signals = signal.SIGINT) -> int:
+        self.process.send_signal(signal_)
+        return self.process.wait(PATIENCE)
+
+    def sql(self, statement: str) -> Any:
+        path = str(self.data / "run" / "mariadb.sock")
+        with (
+            pymysql.connect(unix_socket=path, user="root", database="matcha", autocommit=True) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(statement)
+            return cursor.fetchall()
+
+
+Start = Callable[..., Program]
+
+
+def processes() -> Iterator[tuple[int, str, int]]:
+    """Every living process of the machine: id, name, parent; one that only waits to be reaped is dead."""
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):
+            fields = dict(re.findall(r"^(\w+):\s+(\S+)", status.read_text(), re.MULTILINE))
+            if fields["State"] not in "ZX":
+                yield int(fields["Pid"]), fields["Name"], int(fields["PPid"])
+
+
+def alive(*pids: int) -> set[int]:
+    return {pid for pid, _, _ in processes()} & set(pids)
+
+
+def eventually(holds: Callable[[], bool], within: float = PATIENCE) -> None:
+    deadline = time.monotonic() + within
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """`start("run", data)` starts the program; what still runs at the end of the test is killed."""
+    started: list[Program] = []
+
+    def start_(command: str, data: Path, **environ: str) -> Program:
+        started.append(Program(command, data, said=tmp_path / f"said-{len(started)}", **environ))
+        return started[-1]
+
+    yield start_
+    for program in started:
+        if program.process.poll() is None:
+            program.process.kill()
+            program.process.wait()
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the schema in it, under a name that would break careless quoting."""
+    folder = tmp_path_factory.mktemp("prepared") / 'it\'s "data" %41 &да'
+    program = Program("migrate", folder, said=folder.parent / "said")
+    assert program.process.wait(60) == 0, program.said
+    assert "Making the database" in program.said
+    return folder
+
+
+@pytest.fixture
+def data(prepared: Path, tmp_path: Path) -> Path:
+    return copied(prepared, tmp_path / prepared.name)
+
+
+def copied(prepared: Path, to: Path) -> Path:
+    shutil.copytree(prepared, to, ignore=shutil.ignore_patterns("run", "log"))
+    return to
+
+
+# --- starting and stopping ---
+
+
+def test_it_says_that_it_is_ready_and_ctrl_c_ends_it_and_its_children(start: Start, data: Path):
+    program = start("run", data).ready()
+    children = program.children()
+    assert set(children) == {"mariadbd", "redis-server"}
+    begun = time.monotonic()
+    assert program.end() == 0
+    assert time.monotonic() - begun < 5
+    assert alive(*children.values()) == set()
+    assert "Traceback" not in program.said
+    assert program.said.startswith("matcha42 is ready at")  # nothing to make, nothing to migrate
+
+
+def test_sigterm_ends_it_as_well_also_while_it_starts(start: Start, data: Path):
+    program = start("run", data)
+    eventually(lambda: "mariadbd" in program.children())
+    children = program.children()
+    assert program.end(signal.SIGTERM) == 0
+    assert alive(*children.values()) == set()
+    assert "Traceback" not in program.said
+    assert start("run", data).ready().end(signal.SIGTERM) == 0
+
+
+def test_the_next_start_is_quick(start: Start, data: Path):
+    begun = time.monotonic()
+    start("run", data).ready()
+    assert time.monotonic() - begun < 3
+
+
+def test_a_second_start_on_one_folder_is_refused_in_words(start: Start, data: Path):
+    first = start("run", data).ready()
+    for command in ("run", "migrate"):
+        second = start(command, data)
+        assert second.process.wait(PATIENCE) == 1
+        assert f"The data folder {data} is in use by the server with process id {first.process.pid}." in second.said
+        assert "MATCHA_SERVER_DATA" in second.said
+        assert "Traceback" not in second.said
+    assert first.status("/readyz") == 200
+
+
+def test_two_folders_run_side_by_side(start: Start, prepared: Path, data: Path, tmp_path: Path):
+    first = start("run", data)
+    second = start("run", copied(prepared, tmp_path / "another")).ready()
+    first.ready().sql("CREATE TABLE mine (id INT PRIMARY KEY)")
+    assert second.sql("SHOW TABLES LIKE 'mine'") == ()
+    assert not set(first.children().values()) & set(second.children().values())
+
+
+def test_a_taken_port_is_told_before_anything_is_started(start: Start, tmp_path: Path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        program = start("run", tmp_path / "new", MATCHA_SERVER_PORT=str(port))
+        assert program.process.wait(PATIENCE) == 1
+    assert f"Port {port} on localhost is taken by another program." in program.said
+    assert "MATCHA_SERVER_PORT" in program.said
+    assert "Traceback" not in program.said
+    assert not (tmp_path / "new" / "mariadb").exists()
+
+
+def test_wrong_options_end_it_with_status_2_and_all_of_them_told(start: Start, tmp_path: Path):
+    (tmp_path / "config.yaml").write_text("server: {prot: 1}\n")
+    program = start("run", tmp_path / "new", MATCHA_DEMO_USERS="many")
+    assert program.process.wait(PATIENCE) == 2
+    assert "config.yaml: section 'server': there is no key 'prot'; did you mean 'port'?" in program.said
+    assert "MATCHA_DEMO_USERS (section 'demo', key 'users'): expected a whole number." in program.said
+    assert "Traceback" not in program.said
+
+
+# --- what is killed comes back ---
+
+
+def test_killed_children_end_within_two_seconds_and_nothing_acknowledged_is_lost(start: Start, data: Path):
+    program = start("run", data).ready()
+    children = program.children()
+    program.sql("CREATE TABLE proof (id INT PRIMARY KEY)")
+    for number in range(20):
+        program.sql(f"INSERT INTO proof VALUES ({number})")
+    program.end(signal.SIGKILL)
+    eventually(lambda: not alive(*children.values()), within=2)
+    again = start("run", data).ready()
+    assert again.sql("SELECT COUNT(*) FROM proof") == ((20,),)
+    assert again.end() == 0
+
+
+def test_a_start_right_after_a_kill_waits_for_the_dying_and_serves(start: Start, data: Path):
+    start("run", data).ready().end(signal.SIGKILL)
+    start("run", data).ready()
+
+
+@pytest.mark.parametrize("name", ["mariadbd", "redis-server"])
+def test_a_killed_private_server_is_started_again(start: Start, data: Path, name: str):
+    program = start("run", data).ready()
+    first = program.children()
+    os.kill(first[name], signal.SIGKILL)
+    eventually(lambda: program.children().get(name, first[name]) != first[name])
+    eventually(lambda: program.status("/readyz") == 200)
+    assert program.process.poll() is None
+    assert len(program.children()) == 2
+    assert program.end() == 0
+
+
+def test_a_kill_while_the_database_is_made_leaves_nothing_half_made(start: Start, tmp_path: Path):
+    new = tmp_path / "new"
+    program = start("migrate", new)
+    eventually(lambda: any(new.glob("mariadb.new-*/ib*")))
+    program.end(signal.SIGKILL)
+    assert not (new / "mariadb").exists()
+    assert start("migrate", new).process.wait(PATIENCE) == 0
+    assert (new / "mariadb").is_dir()
+    assert list(new.glob("mariadb.new-*")) == []
+
+
+# --- servers of one's own ---
+
+
+@pytest.fixture
+def external(prepared: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A MariaDB and a Redis that are not the program's, as the variables that name them."""
+    servers = PrivateServers()
+    try:
+        urls = servers.start(copied(prepared, tmp_path / "external"), database=True, redis=True, durable=False)
+        yield {"MATCHA_DATABASE_URL": str(urls.database_url), "MATCHA_REDIS_URL": str(urls.redis_url)}
+    finally:
+        servers.stop()
+
+
+def test_servers_that_are_named_are_used_and_no_private_one_is_started(
+    start: Start, tmp_path: Path, external: dict[str, str]
+):
+    program = start("run", tmp_path / "new", **external).ready()
+    assert program.children() == {}
+    assert not (tmp_path / "new" / "mariadb").exists()
+    assert program.end() == 0
+
+
+def test_one_of_them_may_be_named_alone(start: Start, tmp_path: Path, external: dict[str, str]):
+    program = start("run", tmp_path / "new", MATCHA_DATABASE_URL=external["MATCHA_DATABASE_URL"]).ready()
+    assert set(program.children()) == {"redis-server"}
+
+
+def test_a_named_database_that_is_not_there_is_told(start: Start, tmp_path: Path):
+    nobody = f"mysql://root:hunter2@127.0.0.1:{free_port()}/matcha"
+    program = start("run", tmp_path / "new", MATCHA_DATABASE_URL=nobody)
+    assert program.process.wait(PATIENCE) == 1
+    assert "The database cannot be reached" in program.said
+    assert "hunter2" not in program.said
+    assert "Traceback" not in program.said
+
+
+# --- the private servers by themselves ---
+
+
+@pytest.fixture
+def redis_alone(tmp_path: Path) -> Iterator[Callable[[Path], tuple[PrivateServers, list[str]]]]:
+    started: list[PrivateServers] = []
+
+    def start_(folder: Path) -> tuple[PrivateServers, list[str]]:
+        said: list[str] = []
+        started.append(servers := PrivateServers(said.append))
+        servers.start(folder, database=False, redis=True)
+        return servers, said
+
+    yield start_
+    for servers in started:
+        servers.stop()
+
+
+def test_a_path_too_long_for_sockets_gets_a_short_one(tmp_path: Path, redis_alone: Any):
+    deep = tmp_path / ("very-deep-" * 12)
+    servers, said = redis_alone(deep)
+    (line,) = said
+    short = Path(line.rsplit(" ", 1)[1].rstrip("."))
+    assert line == f"The path of {deep} is too long for sockets: they are in {short}."
+    assert short.stat().st_mode & 0o777 == 0o700
+    assert (short / "redis.sock").is_socket()
+    servers.stop()
+    short.chmod(0o777)  # what somebody else could have prepared
+    with pytest.raises(PrivateServerError, match="was made by another user"):
+        redis_alone(deep)
+    shutil.rmtree(short)
+
+
+def test_a_data_folder_that_can_not_be_is_told(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PrivateServerError, match=r"file/data can't be used: Not a directory.*MATCHA_SERVER_DATA"):
+        PrivateServers().claim(tmp_path / "file" / "data")
+
+
+def test_nobody_else_reaches_the_sockets_and_data(tmp_path: Path, redis_alone: Any):
+    (tmp_path / "open" / "run").mkdir(parents=True)  # as an operator may have made it
+    redis_alone(tmp_path / "open")
+    assert (tmp_path / "open" / "run").stat().st_mode & 0o077 == 0
+    redis_alone(tmp_path / "new")
+    assert (tmp_path / "new").stat().st_mode & 0o077 == 0
+
+
+def test_the_folder_is_held_as_long_as_any_child_lives(tmp_path: Path, redis_alone: Any):
+    servers, _ = redis_alone(tmp_path / "new")
+    servers.claim(tmp_path / "new").release()
+    with pytest.raises(PrivateServerError, match=f"in use by the server with process id {os.getpid()}"):
+        PrivateServers().claim(tmp_path / "new")
+    servers.children[0].kill()
+    PrivateServers().claim(tmp_path / "new").release()
+
+
+async def test_what_dies_again_and_again_is_started_after_longer_and_longer_pauses(
+    tmp_path: Path, redis_alone: Any, monkeypatch: pytest.MonkeyPatch
+):
+    servers, _ = redis_alone(tmp_path / "new")
+    (redis,) = servers.children
+    starts: list[float] = []
+    monkeypatch.setattr(redis, "_command", ["/bin/false"])
+    began = type(redis).start
+    monkeypatch.setattr(type(redis), "start", lambda child: (starts.append(time.monotonic()), began(child)))
+    redis.kill()
+    watch = asyncio.create_task(servers.watch())
+    await asyncio.sleep(1.8)
+    watch.cancel()
+    pauses = [later - earlier for earlier, later in itertools.pairwise(starts)]
+    assert 2 <= len(pauses) <= 4
+    assert pauses == sorted(pauses)
+
+
+def test_a_program_that_is_missing_is_told_with_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("server.embedded.child._SYSTEM_FOLDERS", ())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(PrivateServerError, match="apt-get install mariadb-server-core"):
+        PrivateServers().start(tmp_path / "new", database=True, redis=False)
+    with pytest.raises(PrivateServerError, match="apt-get install redis-server"):
+        PrivateServers().start(tmp_path / "new", database=False, redis=True)
+
+
+def test_a_server_that_does_not_start_is_told_with_its_last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Redis, "url", "unused")
+    monkeypatch.setattr("server.embedded.redis.find_program", lambda *names: "/bin/false")
+    with pytest.raises(PrivateServerError, match=r"The private Redis does not start: see .*redis\.log"):
+        PrivateServers().start(tmp_path / "new", database=False, redis=True)
+    PrivateServers().claim(tmp_path / "new")  # the folder was let go
