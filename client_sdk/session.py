@@ -1,0 +1,26 @@
+"""Sessions: logging in and out."""
+
+from client_sdk.noun import Noun
+from client_sdk.types import LoggedIn
+
+
+class Sessions(Noun):
+    """Sessions."""
+
+    async def login(self, login: str, password: str) -> LoggedIn:
+        """Sign this client in, by login or mail; on a client that is signed in already, only get another token.
+
+        Raises InvalidCredentials, NotVerified, RateLimited.
+        """
+        answer = await self._once(LoggedIn, "user/login", login=login, password=password)
+        if self._client.token is None:
+            self._client._sign_in(answer)
+        return answer
+
+    async def logout(self, login: str | None = None, password: str | None = None) -> None:
+        """End this session and with it this client; with login and password, end all sessions of that account."""
+        if login is not None:
+            await self._client.call("user/logout", login=login, password=password)
+            return
+        await self._client.call("user/logout")
+        self._client._sign_out()

@@ -1,0 +1,12 @@
+"""The log of pushes, to be read after an absence; the client does this by itself."""
+
+from client_sdk.noun import Noun
+from client_sdk.types import SyncPage
+
+
+class Sync(Noun):
+    """The log."""
+
+    async def since(self, cursor: int | None) -> SyncPage:
+        """Return up to 200 pushes after `cursor`; None asks for the newest cursor only."""
+        return await self._again(SyncPage, "sync", cursor=cursor)
