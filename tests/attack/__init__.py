@@ -1,0 +1,1 @@
+"""Attacks: each test is one, and passes when it fails to harm."""

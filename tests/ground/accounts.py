@@ -1,0 +1,33 @@
+"""What a test does to accounts from behind: links out of mails, bans and deletions in the database."""
+
+import re
+from email.message import EmailMessage
+from enum import IntEnum
+from typing import Any
+from urllib.parse import unquote
+
+
+class State(IntEnum):
+    """States of an account as they stand in the database."""
+
+    BANNED = 2
+    DELETED = 3
+
+
+async def set_state(server: Any, person: Any, state: State) -> None:
+    """Ban or delete somebody as another process would: in the database, which is all that the server can see of it."""
+    run = server.database.fetch
+    await run("UPDATE account SET state = %s WHERE id = %s", int(state), person.id)
+    await run("UPDATE profile SET found = 0 WHERE user_id = %s", person.id)
+    await run("UPDATE user_stream SET auth_epoch = auth_epoch + 1 WHERE user_id = %s", person.id)
+    if state is State.DELETED:
+        await run("UPDATE pair SET connected = 0 WHERE %s IN (low_id, high_id)", person.id)
+
+
+def verification(mail: EmailMessage) -> dict[str, str]:
+    """Return the payload of `user/verification` that the link in a mail stands for."""
+    body = mail.get_body(("plain", "html"))
+    assert body is not None, "a mail without text"
+    found = re.search(r"/verify#ver_id=([^&\s\"<]+)&(?:amp;)?login=([^&\s\"<]+)", body.get_content())
+    assert found, f"no link in the mail: {body.get_content()}"
+    return {"ver_id": unquote(found[1]), "login": unquote(found[2])}

@@ -1,0 +1,105 @@
+"""Recorders: every statement on its way to the database, and every line of the log."""
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any, NamedTuple, Self
+
+import aiomysql
+
+_inside_executemany: ContextVar[bool] = ContextVar("_inside_executemany", default=False)
+
+
+class Statement(NamedTuple):
+    """SQL as the server wrote it, before the driver puts the arguments in; `many` if `args` is a list of rows."""
+
+    sql: str
+    args: Any
+    many: bool = False
+
+
+class SqlRecorder:
+    """While entered, records each statement that any aiomysql cursor of this process is given."""
+
+    def __init__(self) -> None:
+        self.statements: list[Statement] = []
+
+    @property
+    def texts(self) -> set[str]:
+        """The distinct SQL texts."""
+        return {statement.sql for statement in self.statements}
+
+    def clear(self) -> None:
+        """Forget what was recorded."""
+        self.statements.clear()
+
+    def __enter__(self) -> Self:
+        self._execute = aiomysql.cursors.Cursor.execute
+        self._executemany = aiomysql.cursors.Cursor.executemany
+        aiomysql.cursors.Cursor.execute = self._recording_execute(self._execute)
+        aiomysql.cursors.Cursor.executemany = self._recording_executemany(self._executemany)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        aiomysql.cursors.Cursor.execute = self._execute
+        aiomysql.cursors.Cursor.executemany = self._executemany
+
+    def _recording_execute(self, execute: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def recording(cursor: Any, query: str, args: Any = None) -> Any:
+            if not _inside_executemany.get():  # which hands `execute` the text with the rows put in
+                self.statements.append(Statement(query, args))
+            return await execute(cursor, query, args)
+
+        return recording
+
+    def _recording_executemany(self, executemany: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def recording(cursor: Any, query: str, args: Any) -> Any:
+            self.statements.append(Statement(query, args, many=True))
+            token = _inside_executemany.set(True)
+            try:
+                return await executemany(cursor, query, args)
+            finally:
+                _inside_executemany.reset(token)
+
+        return recording
+
+
+class LogRecorder(logging.Handler):
+    """While entered, records every log record of this process, at any level."""
+
+    def __init__(self, logger: str | None = None) -> None:
+        super().__init__(logging.DEBUG)
+        self.records: list[logging.LogRecord] = []
+        self._logger = logging.getLogger(logger)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the record."""
+        self.records.append(record)
+
+    @property
+    def tracebacks(self) -> list[str]:
+        """The tracebacks among the records."""
+        return [
+            "".join(traceback.format_exception(r.exc_info[1])) for r in self.records if r.exc_info and r.exc_info[1]
+        ]
+
+    @property
+    def text(self) -> str:
+        """All that was logged, a line a record (a dict of structlog's counts as its repr)."""
+        return "\n".join(record.getMessage() for record in self.records)
+
+    def __enter__(self) -> Self:
+        self._logger.addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._logger.removeHandler(self)
+
+
+def background_errors(loop: asyncio.AbstractEventLoop) -> list[dict[str, Any]]:
+    """Collect from now on what tasks of the loop let fall: "exception was never retrieved" and its like."""
+    errors: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: errors.append(context))
+    return errors

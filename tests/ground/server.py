@@ -1,0 +1,111 @@
+"""The server under test: the real application on real sockets, with its clock in the test's hand."""
+
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from client_sdk import Client
+from server.app import GATEWAY, SERVICES, create_app
+from server.config import Config
+from server.embedded import PrivateServers
+from tests.ground.accounts import verification
+from tests.ground.clock import FakeClock
+from tests.ground.mails import Mails
+
+PASSWORD = "correct horse battery"
+
+
+class RunningServer:
+    """One process of the server, inside this one."""
+
+    def __init__(self, config: Config, clock: FakeClock, servers: PrivateServers, log: list[logging.LogRecord]) -> None:
+        self.config = config
+        self.clock = clock
+        self.log = log
+        self.mails = Mails(config.server.data / "mail")
+        self.redis_url = config.redis.url
+        self._servers = servers
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator["RunningServer"]:
+        """Serve on a port of its own."""
+        self.app = create_app(self.config, clock=self.clock)
+        self.gateway = self.app[GATEWAY]
+        self.database = self.app[SERVICES].database
+        runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.port: int = runner.addresses[0][1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        try:
+            yield self
+        finally:
+            await runner.cleanup()
+
+    @asynccontextmanager
+    async def database_down(self) -> AsyncIterator[None]:
+        """Freeze MariaDB: it neither answers nor refuses, the harder of the two ways to be down."""
+        with self._frozen("MariaDB"):
+            yield
+
+    @asynccontextmanager
+    async def redis_down(self) -> AsyncIterator[None]:
+        """Freeze Redis."""
+        with self._frozen("Redis"):
+            yield
+
+    @contextmanager
+    def _frozen(self, name: str) -> Iterator[None]:
+        [pid] = [child.pid for child in self._servers.children if child.name == name]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
+class Person(Client):
+    """Somebody with an account, signed in."""
+
+    id: int
+
+    def __init__(self, url: str, login: str) -> None:
+        super().__init__(url)
+        self.login = login
+        self.password = PASSWORD
+        self.mail = f"{login}@example.org"
+
+    async def join(self, mails: Mails, **profile: Any) -> None:
+        """Register, follow the link, sign in."""
+        name = self.login.capitalize()
+        await self.connect()
+        given = {"first_name": name, "last_name": "Example"} | profile
+        await self.account.register(self.login, self.mail, self.password, **given)
+        link = verification(await mails.wait_for(self.mail))
+        await self.account.verify(link["ver_id"], link["login"])
+        await self.session.login(self.login, self.password)
+
+
+def config_for(servers: Any, data: Path, **options: dict[str, Any]) -> Config:
+    """Return the options of a test: cheap passwords, limits out of the way unless the test is about them."""
+    sections: dict[str, dict[str, Any]] = {
+        "server": {"data": data},
+        "database": {"url": servers.database_url},
+        "redis": {"url": servers.redis_url},
+        "session": {"keys": ["k" * 40]},
+        "password": {"time_cost": 1, "memory_kib": 8, "parallelism": 1},
+        "delivery": {"tail_interval": 0.2},
+        "mail": {"retry": 0.2},
+        "limits": {"scale": 1000.0},
+        "demo": {"users": 0},
+    }
+    for section, values in options.items():
+        sections[section] = sections.get(section, {}) | values
+    return Config.model_validate(sections)
