@@ -109,7 +109,7 @@ def _services(config: Config, clock: Clock, ids: Ids, redis: Any) -> Services:
             session_days=config.session.max_days,
             link_hours=config.links.verify_hours,
         ),
-        windows=Windows(redis, clock, ids),
+        windows=Windows(redis, clock, ids, timeout=config.redis.timeout),
         messages=Buckets(limits.of("message_rate"), limits.of("message_burst")),
         searches=Buckets(limits.of("research_minute") / 60, limits.of("research_minute")),
     )

@@ -28,7 +28,7 @@ _INSERT = compile_(
 )
 # Who takes a mail moves its due time past the lease: a worker that dies leaves it to the next.
 _CLAIM = compile_(
-    "UPDATE `outbox` SET `lease`=%(lease)s,`due_at`=%(until)s,`attempts`=`attempts`+1"
+    "UPDATE `outbox` SET `lease`=%(lease)s,`due_at`=%(until)s,`attempts`=`attempts`+%(one)s"
     " WHERE `due_at`<=%(now)s ORDER BY `due_at` LIMIT %(limit)s"
 )
 _LIST_CLAIMED = compile_(
@@ -53,7 +53,7 @@ async def insert(tx: Tx, *, id: int, template: str, address: str, language: str,
 
 async def claim(tx: Tx, *, lease: int, until: datetime, limit: int) -> list[Mail]:
     """Take mails that are due; they are due again at `until` unless deleted."""
-    if not await tx.write(_CLAIM, lease=lease, until=until, now=tx.now, limit=limit):
+    if not await tx.write(_CLAIM, lease=lease, until=until, now=tx.now, limit=limit, one=1):
         return []
     return await tx.many(_LIST_CLAIMED, Mail, lease=lease, until=until)
 

@@ -62,7 +62,9 @@ _ONE = _SELECT.where(pair.low_id == P("low_id")).where(pair.high_id == P("high_i
 _GET = compile_(_ONE)
 _LOCK = compile_(_ONE.for_update())
 _LIST = compile_(_SELECT.where(Tuple(pair.low_id, pair.high_id).isin(each("keys", 2))))
-_INSERT = compile_(MySQLQuery.into(pair).columns(pair.low_id, pair.high_id).insert(P("low_id"), P("high_id")).ignore())
+_INSERT = compile_(
+    "INSERT INTO `pair` (`low_id`,`high_id`) VALUES (%(low_id)s,%(high_id)s) ON DUPLICATE KEY UPDATE `low_id`=`low_id`"
+)
 _UPDATE = compile_(
     "UPDATE `pair` SET "
     + ",".join(f"`{name}`=%({name})s" for name in _STATE)

@@ -41,7 +41,7 @@ LIST_LAST = compile_(
     .for_update()
 )
 INSERT = insert_rows("user_event", ["user_id", "seq", "kind", "other_id", "number", "by_id", "at"])
-BUMP_EPOCH = compile_("UPDATE `user_stream` SET `auth_epoch`=`auth_epoch`+1 WHERE `user_id`=%(user_id)s")
+BUMP_EPOCH = compile_("UPDATE `user_stream` SET `auth_epoch`=`auth_epoch`+%(one)s WHERE `user_id`=%(user_id)s")
 _INSERT_STREAM = compile_(MySQLQuery.into(user_stream).columns(user_stream.user_id).insert(P("user_id")))
 _LIST_STREAMS = compile_(
     MySQLQuery.from_(user_stream)

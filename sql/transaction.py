@@ -99,7 +99,7 @@ class Tx:
         if self._pushes:
             self.outcome.told = await self._log()
         for ended in self.outcome.ended:
-            await self.write(sync.BUMP_EPOCH, user_id=ended.user_id)
+            await self.write(sync.BUMP_EPOCH, user_id=ended.user_id, one=1)
         if self._connection:
             await self._finish(self._connection)
         return self.outcome

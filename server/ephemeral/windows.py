@@ -1,5 +1,8 @@
 """Windows: exact counts of what happened lately, shared by all processes. When Redis is down they are closed."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from redis.asyncio import Redis
@@ -31,8 +34,9 @@ class Hit:
 class Windows:
     """Sliding windows over sorted sets: the score is the time, the member the thing counted."""
 
-    def __init__(self, redis: Redis, clock: Clock, ids: Ids) -> None:
+    def __init__(self, redis: Redis, clock: Clock, ids: Ids, *, timeout: float) -> None:
         self._redis = redis
+        self._timeout = timeout
         self._clock = clock
         self._ids = ids
         self._hit = redis.register_script(_HIT)
@@ -40,34 +44,34 @@ class Windows:
     async def hit(self, key: str, *, limit: int, window: float) -> Hit:
         """Count one more in the last `window` seconds. Raises RateLimited when full, Unavailable without Redis."""
         member = self._ids.token()
-        try:
+        async with self._open():
             wait = float(await self._hit(keys=[f"window:{key}"], args=[self._clock.time(), window, limit, member]))
-        except (RedisError, OSError) as fault:
-            raise Unavailable from fault
         if wait > 0 or limit <= 0:
             raise RateLimited(wait or window)
         return Hit(f"window:{key}", member)
 
     async def take_back(self, *hits: Hit) -> None:
         """Uncount what turned out not to count."""
-        try:
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for hit in hits:
-                    pipeline.zrem(hit.key, hit.member)
-                await pipeline.execute()
-        except (RedisError, OSError) as fault:
-            raise Unavailable from fault
+        async with self._open(), self._redis.pipeline(transaction=False) as pipeline:
+            for hit in hits:
+                pipeline.zrem(hit.key, hit.member)
+            await pipeline.execute()
 
     async def remember(self, key: str, *, seconds: int) -> None:
         """Note a fact for a while."""
-        try:
+        async with self._open():
             await self._redis.set(f"known:{key}", "1", ex=seconds)
-        except (RedisError, OSError) as fault:
-            raise Unavailable from fault
 
     async def is_remembered(self, key: str) -> bool:
         """Tell whether a fact was noted and still holds."""
-        try:
+        async with self._open():
             return bool(await self._redis.exists(f"known:{key}"))
-        except (RedisError, OSError) as fault:
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncIterator[None]:
+        """What cannot be counted in time is refused. Raises Unavailable."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                yield
+        except (RedisError, OSError) as fault:  # a timeout is an OSError too
             raise Unavailable from fault

@@ -85,7 +85,7 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
         self._delivery = delivery
         self._feeds: dict[str, Feed] = {}
         self.addresses = Addresses(config.server.proxies)
-        self._anonymous: Counter[str] = Counter()
+        self.anonymous: Counter[str] = Counter()
         limits = config.limits
         self._most_anonymous = limits.of("sockets_anonymous")
         self._rate, self._burst = limits.of("socket_rate"), limits.of("socket_burst")
@@ -108,8 +108,8 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
             options=self._options,
             flood=Bucket(self._rate, self._burst, asyncio.get_running_loop().time()),
         )
-        self._anonymous[connection.address] += 1
-        if self._anonymous[connection.address] > _UNJOINED * self._most_anonymous:
+        self.anonymous[connection.address] += 1
+        if self.anonymous[connection.address] > _UNJOINED * self._most_anonymous:
             connection.transport.close()
 
     async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
@@ -127,7 +127,7 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
             if connection.joined:
                 raise AlreadyExists("This socket is connected already.")
             session, cursor = await self._authenticate(data)
-            if session is None and self._anonymous[connection.address] > self._most_anonymous:
+            if session is None and self.anonymous[connection.address] > self._most_anonymous:
                 raise RateLimited(self._options.anonymous_timeout)
         except MatchaError as refusal:
             connection.transport.write(connect_error_frame(namespace, refusal.answer()))
@@ -170,15 +170,15 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
         self._delivery.begin(feed, cursor)
 
     def _forget_anonymous(self, connection: Connection) -> None:
-        self._anonymous[connection.address] -= 1
-        if not self._anonymous[connection.address]:
-            del self._anonymous[connection.address]
+        self.anonymous[connection.address] -= 1
+        if not self.anonymous[connection.address]:
+            del self.anonymous[connection.address]
 
     def _leave(self, connection: Connection) -> None:
         """The namespace is left: nothing of who was here stays."""
         if feed := self._feeds.pop(connection.sid, None):
             self._delivery.leave(feed)
-            self._anonymous[connection.address] += 1
+            self.anonymous[connection.address] += 1
         connection.joined = False
         connection.session = None
         connection.half = None

@@ -1,0 +1,96 @@
+"""SQL: a closed set of texts, kept in a snapshot; plans that use their indexes."""
+
+import importlib
+import os
+import pkgutil
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import sql
+from sql import message, relation
+from sql.database import Database
+from sql.migration import MigrationError, migrate, newest
+from sql.statement import STATEMENTS, compile_
+
+SNAPSHOT = Path(__file__).parent / "snapshots" / "queries.sql"
+
+
+def all_texts() -> str:
+    for module in pkgutil.iter_modules(sql.__path__, "sql."):
+        importlib.import_module(module.name)
+    return "\n".join(sorted({statement.snapshot() for statement in STATEMENTS})) + "\n"
+
+
+def test_every_statement_stands_in_the_snapshot():
+    """UPDATE_SNAPSHOTS=1 writes it anew; the change is then read in the diff."""
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        SNAPSHOT.write_text(all_texts())
+    assert SNAPSHOT.read_text() == all_texts()
+
+
+def test_no_statement_has_a_literal():
+    for text in all_texts().splitlines():
+        bare = re.sub(r"`[^`]*`", "", text)
+        assert not re.search(r"['\"#;\\]|--|/\*|(?<![\w%])\d", bare), text
+
+
+def test_lists_are_padded_to_powers_of_two_so_that_texts_are_few():
+    statement = compile_("SELECT a FROM t WHERE a IN %(ids*)s AND b=%(b)s")
+    texts = {statement.bind({"ids": list(range(n)), "b": 1})[0] for n in range(1, 129)}
+    assert len(texts) == 8
+    text, values = statement.bind({"ids": [1, 2, 3], "b": 9})
+    assert (text, values) == ("SELECT a FROM t WHERE a IN (%s,%s,%s,%s) AND b=%s", [1, 2, 3, 3, 9])
+    with pytest.raises(ValueError, match="empty"):
+        statement.bind({"ids": [], "b": 9})
+
+
+@pytest.fixture
+async def database(empty_world):
+    database = Database(empty_world.database_url, timeout=30)
+    yield database
+    database.close()
+
+
+async def plan(database, statement, **values):
+    text, bound = statement.bind(values)
+    return await database.fetch(f"EXPLAIN {text}", *bound)
+
+
+async def test_the_busy_statements_read_by_index_and_few_rows(database):
+    now = datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None)
+    for start in range(0, 4000, 500):
+        rows = ",".join(f"({n % 40 + 1},{n + 1000},1,'2026-01-01')" for n in range(start, start + 500))
+        await database.fetch(f"INSERT INTO pair (low_id,high_id,connected,active_at) VALUES {rows}")
+        rows = ",".join(f"({n % 40 + 1},1000,{n},1,{n},'x','2026-01-01')" for n in range(start, start + 500))
+        await database.fetch(f"INSERT INTO message VALUES {rows}")
+    await database.fetch("ANALYZE TABLE pair, message")
+    keys = [(1, 1000), (2, 1001), (3, 1002), (4, 1003)]
+    plans = [
+        await plan(database, relation._LOCK, low_id=1, high_id=1000),
+        await plan(database, relation._LIST, keys=keys),
+        await plan(database, message._LIST_BEFORE, low_id=1, high_id=1000, before=90, limit=20),
+        await plan(database, message._LIST_BY_KEY, keys=[(*key, 3) for key in keys]),
+        await plan(database, message._GET_BY_RANDOM_ID, low_id=1, high_id=1000, sender_id=1, random_id=4),
+        await plan(database, relation._LIST_CONNECTED, user_id=1, yes=True, active_at=now, other_id=2**52, limit=20),
+    ]
+    for rows in plans:
+        for row in rows:
+            kind, table, rows_read = row[3], row[2], row[8]
+            if table in ("pair", "message"):
+                assert kind in ("const", "range", "ref"), row
+                assert int(rows_read) <= 210, row
+
+
+async def test_migrations_are_applied_once_and_a_newer_database_is_refused(empty_world):
+    await migrate(empty_world.database_url)
+    database = Database(empty_world.database_url)
+    try:
+        await database.fetch("INSERT INTO migration (version, name) VALUES (%s, %s)", newest() + 1, "from the future")
+        with pytest.raises(MigrationError, match="newer"):
+            await migrate(empty_world.database_url)
+    finally:
+        await database.fetch("DELETE FROM migration WHERE version = %s", newest() + 1)
+        database.close()
