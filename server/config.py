@@ -190,7 +190,6 @@ class Links(_Section):
     """How long the links in mails are good."""
 
     verify_hours: Positive = 24
-    reset_minutes: Positive = 30
 
 
 class Socket(_Section):
@@ -244,9 +243,6 @@ class Limits(_Section):
     profiles_day: Count = 500
     research_minute: Count = 20
     moves_day: Count = 20
-    nudges_day: Count = 20
-    reports_day: Count = 10
-    exports_day: Count = 1
     sockets_user: Positive = 10
     sockets_anonymous: Positive = 50
 

@@ -1,23 +1,14 @@
-"""The log of what users are told: every statement on `user_stream` and `user_event`."""
+"""The log of what users are told, to read; a commit writes it, see `sql.stream`."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from pypika import MySQLQuery
 
 from server.wire.pushes import Kind, Logged, Push
-from sql.statement import LIMIT, P, compile_, each, insert_rows
+from sql.statement import LIMIT, P, compile_, each
 from sql.tables import user_event, user_stream
-
-if TYPE_CHECKING:  # Tx itself writes this log at its commit
-    from sql.transaction import Tx
-
-
-class LastSeq(NamedTuple):
-    """The newest number of one user."""
-
-    user_id: int
-    last_seq: int
+from sql.transaction import Tx
 
 
 class Stream(NamedTuple):
@@ -29,19 +20,6 @@ class Stream(NamedTuple):
     auth_epoch: int
 
 
-ADVANCE = insert_rows(
-    "user_stream",
-    ["user_id", "last_seq"],
-    "ON DUPLICATE KEY UPDATE `last_seq`=`last_seq`+VALUES(`last_seq`)",
-)
-LIST_LAST = compile_(
-    MySQLQuery.from_(user_stream)
-    .select(user_stream.user_id, user_stream.last_seq)
-    .where(user_stream.user_id.isin(each("user_ids")))
-    .for_update()
-)
-INSERT = insert_rows("user_event", ["user_id", "seq", "kind", "other_id", "number", "by_id", "at"])
-BUMP_EPOCH = compile_("UPDATE `user_stream` SET `auth_epoch`=`auth_epoch`+%(one)s WHERE `user_id`=%(user_id)s")
 _INSERT_STREAM = compile_(MySQLQuery.into(user_stream).columns(user_stream.user_id).insert(P("user_id")))
 _LIST_STREAMS = compile_(
     MySQLQuery.from_(user_stream)
@@ -62,16 +40,16 @@ def _logged(seq: int, at: datetime, kind: int, other_id: int, number: int, by_id
     return Logged(seq, at, Push(Kind(kind), other_id, number, by_id))
 
 
-async def insert_stream(tx: "Tx", *, user_id: int) -> None:
+async def insert_stream(tx: Tx, *, user_id: int) -> None:
     """Begin a user's log."""
     await tx.write(_INSERT_STREAM, user_id=user_id)
 
 
-async def list_streams(tx: "Tx", *, user_ids: list[int]) -> list[Stream]:
+async def list_streams(tx: Tx, *, user_ids: list[int]) -> list[Stream]:
     """Return where the logs of these users stand."""
     return await tx.many(_LIST_STREAMS, Stream, user_ids=user_ids) if user_ids else []
 
 
-async def list_after(tx: "Tx", *, user_id: int, after: int, limit: int) -> list[Logged]:
+async def list_after(tx: Tx, *, user_id: int, after: int, limit: int) -> list[Logged]:
     """Return up to `limit` entries after a number, in order."""
     return await tx.many(_LIST_AFTER, _logged, user_id=user_id, after=after, limit=limit)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import pymysql
 
 from server.wire.pushes import Logged, Push
-from sql import sync
+from sql import stream
 from sql.database import Conflict, Connection, Database, DatabaseDown, Lost, translate
 from sql.statement import Statement
 
@@ -99,7 +99,7 @@ class Tx:
         if self._pushes:
             self.outcome.told = await self._log()
         for ended in self.outcome.ended:
-            await self.write(sync.BUMP_EPOCH, user_id=ended.user_id, one=1)
+            await self.write(stream.BUMP_EPOCH, user_id=ended.user_id, one=1)
         if self._connection:
             await self._finish(self._connection)
         return self.outcome
@@ -110,14 +110,16 @@ class Tx:
         for user_id, push, live in self._pushes:
             noted[user_id].append((push, live))
         receivers = sorted(noted)
-        await self.write(sync.ADVANCE, rows=[(user_id, len(noted[user_id])) for user_id in receivers])
-        newest = dict(await self.many(sync.LIST_LAST, sync.LastSeq, user_ids=receivers))
+        await self.write(stream.ADVANCE, rows=[(user_id, len(noted[user_id])) for user_id in receivers])
+        newest = dict(await self.many(stream.LIST_LAST, stream.LastSeq, user_ids=receivers))
         told = [
             Told(user_id, Logged(newest[user_id] - len(noted[user_id]) + place, self.now, push), live)
             for user_id in receivers
             for place, (push, live) in enumerate(noted[user_id], start=1)
         ]
-        await self.write(sync.INSERT, rows=[(user_id, entry.seq, *entry.push, entry.at) for user_id, entry, _ in told])
+        await self.write(
+            stream.INSERT, rows=[(user_id, entry.seq, *entry.push, entry.at) for user_id, entry, _ in told]
+        )
         return told
 
     async def _finish(self, connection: Connection) -> None:

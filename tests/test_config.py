@@ -138,8 +138,8 @@ def test_the_scale_multiplies_every_limit_but_windows():
 
 
 def test_a_scaled_count_is_whole_and_not_nothing_unless_it_was():
-    limits = Limits(scale=0.001, likes_day=200, nudges_day=0)
-    assert (limits.of("likes_day"), limits.of("nudges_day")) == (1, 0)
+    limits = Limits(scale=0.001, likes_day=200, moves_day=0)
+    assert (limits.of("likes_day"), limits.of("moves_day")) == (1, 0)
     assert limits.of("message_rate") == pytest.approx(0.001)
     assert type(Limits(scale=1.3).of("unanswered")) is int
 

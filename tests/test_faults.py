@@ -10,6 +10,7 @@ import pytest
 
 from client_sdk import MatchaError, MessageNew, Unavailable
 from tests.ground.answers import ok, refused
+from tests.ground.locks import locked
 from tests.ground.raw import RawSocket, Refused
 
 BOUND = 2.0
@@ -152,6 +153,16 @@ async def test_a_handler_that_breaks_is_one_answer_and_a_line_in_the_log(server,
     assert any(refusal.value.error_id in str(record.msg) for record in server.log)
     assert "SQL" not in str(refusal.value)
     await alice.profile.me()
+
+
+@pytest.mark.config(server={"event_timeout": 0.3}, database={"lock_wait": 5, "timeout": 5.0})
+async def test_an_event_that_takes_too_long_is_ended_and_leaves_nothing_behind(server, connected):
+    alice, bob = connected
+    async with await open_as(alice) as socket:
+        send = {"target_user_id": bob.id, "random_id": 1, "message": "in time"}
+        async with locked(server, alice, bob):
+            refused(await socket.call("message/send", send), "unavailable")
+        assert ok(await socket.call("message/send", send))["seq"] == 1
 
 
 async def test_clients_that_leave_in_the_middle_leave_nothing_behind(server, connected):

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import json
 import os
 import re
 import shutil
@@ -20,8 +21,11 @@ from typing import Any
 import pymysql
 import pytest
 
+from client_sdk import Client, ConnectionChanged, MessageNew
 from server.embedded import PrivateServerError, PrivateServers
 from server.embedded.redis import Redis
+from tests.ground.mails import Mails
+from tests.ground.server import Person
 
 ROOT = Path(__file__).parent.parent
 PATIENCE = 20.0  # seconds after which a wait has failed; a good run takes a small part of it
@@ -288,6 +292,26 @@ def test_servers_that_are_named_are_used_and_no_private_one_is_started(
     assert program.children() == {}
     assert not (tmp_path / "new" / "mariadb").exists()
     assert program.end() == 0
+
+
+async def test_two_processes_on_one_database_and_redis_deliver_to_each_other(
+    start: Start, tmp_path: Path, external: dict[str, str]
+):
+    shared = external | {"MATCHA_SESSION_KEYS": json.dumps(["k" * 40]), "MATCHA_DELIVERY_TAIL_INTERVAL": "600"}
+    one, other = (start("run", tmp_path / name, **shared).ready() for name in ("one", "other"))
+    async with Person(one.url, "alice") as alice, Person(other.url, "bob") as bob:
+        await alice.join(Mails(one.data / "mail"))
+        await bob.join(Mails(other.data / "mail"))
+        async with alice.expecting(ConnectionChanged) as hers:
+            await alice.relation.like(bob.id)
+            await bob.relation.like(alice.id)
+            assert (await hers).state == "connected"
+        for number in range(20):
+            async with alice.expecting(MessageNew) as hers, bob.expecting(MessageNew) as his:
+                await (alice if number % 2 else bob).message.send((bob if number % 2 else alice).id, f"{number}")
+                assert (await hers).message.message == (await his).message.message == f"{number}"
+        async with Client(other.url, token=alice.token, cursor=0) as elsewhere, elsewhere.expecting(MessageNew) as got:
+            assert (await got).message.message == "0", "a token and a cursor are good at any process"
 
 
 def test_one_of_them_may_be_named_alone(start: Start, tmp_path: Path, external: dict[str, str]):

@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
 
 from server.socket.address import Addresses
 from tests.ground.answers import ok, refused
+from tests.ground.locks import locked
 from tests.ground.raw import RawSocket
 
 
@@ -41,20 +41,6 @@ async def test_a_login_and_what_follows_it_may_be_sent_at_once(server, connected
         ok(await socket.answer(2))
         ok(await socket.answer(3))
         refused(await socket.answer(4), "session_ended")
-
-
-@asynccontextmanager
-async def locked(server, one, other):
-    """Hold the lock on a pair from outside."""
-    holder = await server.database.acquire()
-    try:
-        await holder.command("BEGIN")
-        low, high = sorted((one.id, other.id))
-        await holder.run("SELECT * FROM pair WHERE low_id = %s AND high_id = %s FOR UPDATE", [low, high])
-        yield
-    finally:
-        await holder.command("ROLLBACK")
-        server.database.release(holder)
 
 
 @pytest.mark.config(database={"lock_wait": 5, "timeout": 5.0})

@@ -1,0 +1,30 @@
+"""The log of what users are told, to write: the last statements before a commit."""
+
+from typing import NamedTuple
+
+from pypika import MySQLQuery
+
+from sql.statement import compile_, each, insert_rows
+from sql.tables import user_stream
+
+
+class LastSeq(NamedTuple):
+    """The newest number of one user."""
+
+    user_id: int
+    last_seq: int
+
+
+ADVANCE = insert_rows(
+    "user_stream",
+    ["user_id", "last_seq"],
+    "ON DUPLICATE KEY UPDATE `last_seq`=`last_seq`+VALUES(`last_seq`)",
+)
+LIST_LAST = compile_(
+    MySQLQuery.from_(user_stream)
+    .select(user_stream.user_id, user_stream.last_seq)
+    .where(user_stream.user_id.isin(each("user_ids")))
+    .for_update()
+)
+INSERT = insert_rows("user_event", ["user_id", "seq", "kind", "other_id", "number", "by_id", "at"])
+BUMP_EPOCH = compile_("UPDATE `user_stream` SET `auth_epoch`=`auth_epoch`+%(one)s WHERE `user_id`=%(user_id)s")
