@@ -1,7 +1,7 @@
 """Who is calling: sessions, by token from the database or as remembered by the socket."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from server.context import Services, Session
@@ -38,14 +38,9 @@ class Who:
     def check(self, session: Session) -> None:
         """Check a session that a socket remembers. Raises SessionEnded."""
         now = self._services.clock.now()
-        if session.ended or now >= session.expires_at or self._rested(session, now) >= self._idle:
+        rested = (now - session.last_seen_at).total_seconds()
+        if session.ended or now >= session.expires_at or rested >= self._idle:
             raise SessionEnded
-        if now - session.last_seen_at > _TOUCH_EVERY:
-            self._touch(session, now)
-
-    @staticmethod
-    def _rested(session: Session, now: datetime) -> float:
-        return (now - session.last_seen_at).total_seconds()
 
     async def identify(self, spec: Spec, payload: Any, remembered: Session | None) -> Session | None:
         """Return who calls this event; `token` and `user_id` leave the payload. Raises Unauthorized, SessionEnded."""
@@ -55,6 +50,7 @@ class Who:
             session = await self.by_token(fields.pop("token"))
         if session:
             self.check(session)
+            self._note_use(session)
         if "user_id" in fields and "user_id" not in spec.model.model_fields:
             claimed = fields.pop("user_id")
             if session is None or type(claimed) is not int or claimed != session.user_id:
@@ -64,8 +60,11 @@ class Who:
             raise Unauthorized
         return session
 
-    def _touch(self, session: Session, now: datetime) -> None:
-        """Note in the database that the session is in use, beside the event."""
+    def _note_use(self, session: Session) -> None:
+        """Now and then write down, beside the event, that the session is in use."""
+        now = self._services.clock.now()
+        if now - session.last_seen_at <= _TOUCH_EVERY:
+            return
         session.last_seen_at = now
         task = asyncio.get_running_loop().create_task(self._write_touch(session))
         self._touching.add(task)
