@@ -59,9 +59,8 @@ class Adapter:
         is_get = request.method == "GET"
         payload = _query(request, spec) if is_get else await _body(request)
         scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and isinstance(payload, dict):
-            payload.setdefault("token", bearer.strip())
-        caller = Caller(None, address, request.headers.get("User-Agent", "")[:200])
+        token = bearer.strip() if scheme.lower() == "bearer" else None
+        caller = Caller(None, address, request.headers.get("User-Agent", "")[:200], token)
         return await self._dispatch(spec, [payload], caller, strings=is_get)
 
 

@@ -68,9 +68,33 @@ async def test_behind_a_line_that_breaks_every_push_is_heard_once(server: Any, c
     assert [push.seq for push in pushes] == list(range(start + 1, start + 2 * MESSAGES + 1))
     texts = [push.message.message for push in pushes if isinstance(push, MessageNew)]
     for name in ("from alice", "from bob"):
-        assert [text for text in texts if text.startswith(name)] == [f"{name} {n}" for n in range(MESSAGES)]
+        assert [text for text in texts if text.startswith(name)] == _texts(name)
     history = await bob.message.history(alice.id, after=0, limit=100)
     assert [message.seq for message in history.messages] == list(range(1, 2 * MESSAGES + 1))
+
+
+async def test_what_was_said_during_an_outage_comes_after_it(server: Any, connected: Any) -> None:
+    """A line that stalls delivers late; one that is cut and refused for a while delivers when it is back."""
+    alice, bob = connected
+    async with ChaosProxy(server.port) as proxy:
+        client = client_sdk.Client(proxy.url, token=alice.token, wait=_at_once)
+        heard = client.events(MessageNew)
+        async with client:
+            proxy.stall()
+            await _talk(bob, alice, "stalled")
+            proxy.calm()
+            assert [(await anext(heard)).message.message for _ in range(MESSAGES)] == _texts("stalled")
+            assert proxy.accepted == 1, "a line that stalls for a moment is not a line that is lost"
+            proxy.refuse()
+            await proxy.drop_all()
+            await _talk(bob, alice, "refused")
+            assert proxy.accepted > 2, "the client did not try to come back"
+            proxy.calm()
+            assert [(await anext(heard)).message.message for _ in range(MESSAGES)] == _texts("refused")
+
+
+def _texts(name: str) -> list[str]:
+    return [f"{name} {number}" for number in range(MESSAGES)]
 
 
 async def _talk(client: Any, other: Any, name: str) -> None:

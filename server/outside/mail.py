@@ -4,14 +4,16 @@ import asyncio
 import json
 import mailbox
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, timedelta
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTPUTF8
+from email.utils import format_datetime, parseaddr
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 import structlog
+from email_validator import validate_email
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from server.clock import Clock, Ids
@@ -26,6 +28,8 @@ log = structlog.get_logger("mail")
 Send = Callable[[EmailMessage], Awaitable[None]]
 
 _BATCH = 20
+_SEND_WITHIN = 20.0
+_LONGEST_PAUSE = 3600.0
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     undefined=StrictUndefined,
@@ -41,21 +45,22 @@ def sender(config: Config) -> Send:
         box = mailbox.Maildir(config.server.data / "mail")
 
         async def keep(message: EmailMessage) -> None:
-            await asyncio.to_thread(box.add, message.as_bytes(policy=SMTP))
+            await asyncio.to_thread(box.add, message.as_bytes(policy=SMTPUTF8))
 
         return keep
     url = urlsplit(config.mail.smtp)
 
     async def send(message: EmailMessage) -> None:
-        await aiosmtplib.send(
-            message,
-            hostname=url.hostname,
-            port=url.port or (465 if url.scheme == "smtps" else 587),
-            username=url.username,
-            password=url.password,
-            use_tls=url.scheme == "smtps",
-            timeout=10,
-        )
+        async with asyncio.timeout(_SEND_WITHIN):
+            await aiosmtplib.send(
+                message,
+                hostname=url.hostname,
+                port=url.port or (465 if url.scheme == "smtps" else 587),
+                username=unquote(url.username) if url.username else None,
+                password=unquote(url.password) if url.password else None,
+                use_tls=url.scheme == "smtps",
+                timeout=_SEND_WITHIN,
+            )
 
     return send
 
@@ -101,15 +106,17 @@ class Mailer:
             return await outbox.claim(tx, lease=lease, until=until, limit=_BATCH)
 
         mails = await self._transact(claim)
-        for mail in mails:
+        for place, mail in enumerate(mails):
+            if place and self._clock.now() + timedelta(seconds=_SEND_WITHIN) > until:
+                break  # the others are left to whoever claims them when the lease ends
             await self._send_one(mail, lease)
         return len(mails)
 
     async def _send_one(self, mail: outbox.Mail, lease: int) -> None:
         try:
             await self._send(self.render(mail))
-        except (OSError, aiosmtplib.SMTPException) as fault:
-            wait = min(self._config.mail.retry * 2 ** (mail.attempts - 1), 3600)
+        except Exception as fault:  # whatever is wrong with one mail, the others are sent
+            wait = min(self._config.mail.retry * 2 ** min(mail.attempts - 1, 30), _LONGEST_PAUSE)
             due_at = self._clock.now() + timedelta(seconds=wait)
             log.warning("mail.postponed", mail_id=mail.id, attempts=mail.attempts, reason=type(fault).__name__)
             await self._transact(lambda tx: outbox.postpone(tx, id=mail.id, lease=lease, due_at=due_at))
@@ -130,9 +137,22 @@ class Mailer:
             params |= {"url": url, "hours": self._config.links.verify_hours}
         text = _templates.get_template(f"en/{mail.template}.txt").render(params)
         subject, _, body = text.partition("\n")
-        message = EmailMessage(policy=SMTP)
+        message = EmailMessage(policy=SMTPUTF8)
         message["From"] = self._config.mail.sender
-        message["To"] = mail.address
+        message["To"] = _deliverable(mail.address)
         message["Subject"] = subject
+        message["Date"] = format_datetime(self._clock.now().replace(tzinfo=UTC))
+        message["Message-ID"] = f"<{mail.id}@{_domain(self._config.mail.sender)}>"  # the same when it is sent again
+        message["Auto-Submitted"] = "auto-generated"
         message.set_content(body, cte="8bit")  # links stay whole: no line is folded
         return message
+
+
+def _deliverable(address: str) -> str:
+    """Return the address with its domain in the letters of the DNS, which every mail server takes."""
+    parts = validate_email(address, check_deliverability=False)
+    return f"{parts.local_part}@{parts.ascii_domain}"
+
+
+def _domain(sender: str) -> str:
+    return parseaddr(sender)[1].rpartition("@")[2]

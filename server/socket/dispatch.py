@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -17,26 +17,21 @@ from sql.transaction import CommitUnknown, Outcome, Tx, transact
 log = structlog.get_logger("event")
 
 
-class Caller:
-    """Who sends an event, and from where."""
+class Caller(NamedTuple):
+    """Who sends an event, and from where: a session that the socket remembers, or a token beside the payload."""
 
-    __slots__ = ("address", "agent", "session")
-
-    def __init__(self, session: Session | None, address: str, agent: str) -> None:
-        self.session = session
-        self.address = address
-        self.agent = agent
+    session: Session | None
+    address: str
+    agent: str
+    token: str | None = None
 
 
-class Done:
+class Done(NamedTuple):
     """What came of an event: the answer, ready to be sent, and a session if one began."""
 
-    __slots__ = ("answer", "code", "signed_in")
-
-    def __init__(self, code: int, answer: bytes, signed_in: SignedIn | None = None) -> None:
-        self.code = code
-        self.answer = answer
-        self.signed_in = signed_in
+    code: int
+    answer: bytes
+    signed_in: SignedIn | None = None
 
 
 class Dispatcher:
@@ -69,7 +64,7 @@ class Dispatcher:
         if self.draining:
             raise Unavailable(retry_after=5)
         payload = arguments[0] if arguments else {}
-        session = await self._who.identify(spec, payload, caller.session)
+        session = await self._who.identify(spec, payload, caller.session, caller.token)
         if len(arguments) > 1:
             raise InvalidPayload.of("payload", "type", "This should be one object.")
         fields = spec.parse(payload, strings=strings)

@@ -42,12 +42,14 @@ class Who:
         if session.ended or now >= session.expires_at or rested >= self._idle:
             raise SessionEnded
 
-    async def identify(self, spec: Spec, payload: Any, remembered: Session | None) -> Session | None:
+    async def identify(
+        self, spec: Spec, payload: Any, remembered: Session | None, token: object = None
+    ) -> Session | None:
         """Return who calls this event; `token` and `user_id` leave the payload. Raises Unauthorized, SessionEnded."""
         fields = payload if isinstance(payload, dict) else {}
         session = remembered
-        if "token" in fields:
-            session = await self.by_token(fields.pop("token"))
+        if "token" in fields or token is not None:
+            session = await self.by_token(fields.pop("token", token))
         if session:
             self.check(session)
             self._note_use(session)

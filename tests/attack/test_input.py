@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import aiohttp
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -131,7 +132,7 @@ async def test_events_take_one_object_and_no_more(dial: Any, healthy: HealthyPai
     assert not socket.answered_twice
 
 
-async def test_extremes_that_are_valid_are_no_fault_of_ours(dial: Any, healthy: HealthyPair, connected: Any) -> None:
+async def test_extremes_that_are_valid_are_no_fault_of_ours(dial: Any, connected: Any) -> None:
     """R56: the largest and smallest of what the contract allows never overflow a column."""
     alice, bob = connected
     socket, target = await dial(alice), {"target_user_id": bob.id}
@@ -160,3 +161,73 @@ async def test_extremes_that_are_valid_are_no_fault_of_ours(dial: Any, healthy: 
         check(answer)
         assert answer["code"] in (200, 400), (event, answer)
         assert answer.get("error", {}).get("name") in (None, "not_found"), (event, answer)
+
+
+BAD_BODIES = [
+    "x",
+    "[]",
+    "1",
+    "null",
+    '"x"',
+    "[" * 20_000 + "]" * 20_000,
+    '{"a":' * 5_000 + "1" + "}" * 5_000,
+    "{",
+    "NaN",
+]
+BAD_BODIES += [
+    '{"a":NaN}',
+    '{"a":1e999}',
+    r'{"a":"\ud800"}',
+    r'{"\ud800":1}',
+    '{"a":1,"a":2}',
+    "\0",
+    "\ufeff{}",
+    "{}" * 9,
+]
+BAD_QUERIES = [
+    "nope=1",
+    "limit=",
+    "limit=x",
+    "limit=1e1",
+    "limit=%00",
+    "limit=%FF",
+    "limit=1&limit=2",
+    "limit=NaN",
+    "=1",
+]
+BAD_QUERIES += [
+    "%FF=1",
+    "target_user_id=1.0",
+    "target_user_id=-1",
+    "target_user_id=%D9%A3x",
+    "sort_by=x",
+    "online=maybe",
+]
+
+
+async def test_every_bad_request_gets_the_answer_of_the_contract(
+    server: Any, healthy: HealthyPair, mallory: Any
+) -> None:
+    """R05, R32: over HTTP too: no JSON, odd JSON, other content types, odd queries; the status is the code."""
+    wrong = []
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {mallory.token}"}) as http:
+        for event, method in [(event, method) for event, spec in registry.items() for method in spec.methods]:
+            for request in _bad_requests(method):
+                async with http.request(method, f"{server.url}/api/{event}", **request) as reply:
+                    answer = await reply.json()
+                check(answer)
+                if (reply.status, answer["code"]) != (400, 400) or answer["error"]["name"] != "invalid_payload":
+                    wrong.append(f"{method} {event} {str(request)[:100]}: {reply.status} {str(answer)[:150]}")
+        async with http.get(server.url + "/api/research") as reply:
+            assert reply.status == 200
+    assert not wrong, f"{len(wrong)} requests:\n" + "\n".join(wrong[:40])
+
+
+def _bad_requests(method: str) -> list[dict[str, Any]]:
+    if method == "GET":
+        return [{"params": query} for query in BAD_QUERIES]
+    json = {"Content-Type": "application/json"}
+    bodies = [{"data": body.encode(), "headers": json} for body in BAD_BODIES]
+    bodies += [{"data": b"\xff\xfe{}", "headers": json}, {"data": b"{" + b" " * 70_000 + b"}", "headers": json}]
+    types = ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "image/png", "x"]
+    return bodies + [{"data": b"{}", "headers": {"Content-Type": kind}} for kind in types]

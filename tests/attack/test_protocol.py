@@ -73,6 +73,18 @@ async def test_nobody_gets_in_while_the_database_is_down(server: Any, dial: Any,
         await _is_nobody(await dial())
 
 
+async def test_nobody_gets_in_as_another_while_redis_is_down(server: Any, dial: Any, alice: Any) -> None:
+    """R01: without Redis a token still says who one is, and no token that one is nobody."""
+    async with server.redis_down():
+        socket = await dial(alice)
+        assert ok(await socket.call("user/me"))["user_id"] == alice.id
+        anonymous = await dial()
+        await _is_nobody(anonymous)
+        answer = await anonymous.call("user/login", {"login": alice.login, "password": alice.password})
+        refused(answer, "unavailable")
+        await _is_nobody(anonymous)
+
+
 # R02: reserved names
 
 
@@ -405,6 +417,19 @@ async def test_half_sent_binary_packets_are_freed(dial: Any, healthy: HealthyPai
     await healthy.talk()
     gc.collect()
     assert _resident() - before < 20_000_000, "memory of half packets was kept"
+
+
+@pytest.mark.config(socket={"anonymous_timeout": 0.4})
+async def test_a_half_packet_is_not_waited_for_without_end(
+    monkeypatch: pytest.MonkeyPatch, dial: Any, mallory: Any
+) -> None:
+    """R09: a socket whose attachments do not come is closed, also when it is signed in and answers pings."""
+    monkeypatch.setattr("server.socket.gateway._ATTACHMENTS_WITHIN", 0.2)
+    socket, other = await dial(mallory), await dial(mallory)
+    await socket.send('452-1["user/save_profile",{"image":[]}]')
+    await socket.send(b"one of two")
+    await socket.closed(3)
+    assert ok(await other.call("user/me"))["user_id"] == mallory.id
 
 
 async def test_a_packet_between_attachments_harms_nobody(dial: Any, healthy: HealthyPair, mallory: Any) -> None:

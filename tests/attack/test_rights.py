@@ -384,6 +384,22 @@ async def _sees_nothing(socket: RawSocket, other: Any, writing: str) -> None:
     assert not [push for push in socket.pushes[before:] if push.event not in ("connection", "void")]
 
 
+async def test_nobody_takes_back_anothers_block(dial: Any, settle: Any) -> None:
+    """R47: neither a block of one's own nor an unblock opens what the other one has closed."""
+    anna, boris = await settle("anna", **ANNA), await settle("boris", **BORIS)
+    hers, his = await dial(anna), await dial(boris)
+    ok(await hers.call("user/block", _to(boris)))
+    refused(await his.call("user/block", _to(anna)), "not_found")
+    ok(await hers.call("user/unblock", _to(boris)))
+    ok(await his.call("user/block", _to(anna)))
+    refused(await hers.call("user/block", _to(boris)), "not_found")
+    ok(await hers.call("user/unblock", _to(boris)))
+    for socket, other, writing in ((his, anna, "blacklisted"), (hers, boris, "not_found")):
+        await _sees_nothing(socket, other, writing)
+    ok(await his.call("user/unblock", _to(anna)))
+    assert ok(await hers.call("profile", _to(boris)))["user_id"] == boris.id
+
+
 async def test_a_block_holds_for_pages_that_were_begun(dial: Any, settle: Any) -> None:
     """R47: from the next page on the blocker is not there any more."""
     viewer = await settle("viewer", **BORIS)
@@ -445,7 +461,7 @@ async def _probe(witness: _Witness, socket: RawSocket, victim: Any, bystander: A
             witness.note(f"around a block of mine: {event}", await socket.call(event, payload or ABSENT))
 
 
-@pytest.mark.parametrize("history", ["strangers", "liked", "liked_me", "connected"])
+@pytest.mark.parametrize("history", ["strangers", "liked", "liked_me", "unblocked", "parted", "connected"])
 async def test_a_block_looks_like_a_deletion(server: Any, dial: Any, settle: Any, history: str) -> None:
     """R48: two worlds, in one the victim blocked the attacker, in the other it was deleted: the same bytes in both."""
     bystander = await settle("bystander", **ANNA)
@@ -466,8 +482,14 @@ async def _world(
         socket, target = (his, victim) if history == "liked" else (hers, attacker)
         ok(await socket.call("user/like", _to(target)))
         ok(await socket.call("profile", _to(target)))
-    if history == "connected":
+    if history == "unblocked":
+        ok(await his.call("user/block", _to(victim)))
+        ok(await his.call("user/unblock", _to(victim)))
+    if history in ("parted", "connected"):
         await _befriend(hers, victim, his, attacker)
+    if history == "parted":
+        ok(await his.call("user/disconnect", _to(victim)))
+        await his.push("connection", state="closed")
     before = len(his.pushes)
     if blocked:
         ok(await hers.call("user/block", _to(attacker)))

@@ -108,6 +108,19 @@ def _mangled(token: str) -> list[str]:
     return mangled + [".".join([*parts[:at], "", *parts[at + 1 :]]) for at in range(len(parts))]
 
 
+async def test_a_token_from_the_future_is_refused(server: Any, dial: Any, alice: Any) -> None:
+    """R23: a token dated a day ahead of the server's clock opens nothing."""
+    server.clock.advance(-DAY)
+    await _refused_everywhere(server, alice.token, "unauthorized", "session_ended")
+
+
+async def test_servers_whose_clocks_differ_by_seconds_know_each_others_tokens(server: Any, alice: Any) -> None:
+    """R23: what another process signed three seconds "later" is good: no two clocks are the same."""
+    server.clock.advance(-3)
+    async with await RawSocket.open(server.url, auth={"token": alice.token}) as socket:
+        assert ok(await socket.call("user/me"))["user_id"] == alice.id
+
+
 async def test_a_link_is_no_session_and_a_session_is_no_link(server: Any, dial: Any, alice: Any) -> None:
     """R23: each kind of token at the other's place."""
     socket = await dial()
@@ -137,6 +150,30 @@ async def test_nothing_that_is_told_holds_a_token(server: Any, dial: Any, people
     assert set(ok(answer)) == {"user_id"}
 
 
+async def test_no_secret_is_logged(server: Any, dial: Any, connected: Any) -> None:
+    """R23: at the most talkative level, the log holds no password, token, link, mail or message."""
+    alice, bob = connected
+    socket, anonymous = await dial(alice), await dial()
+    fields = {"login": "newcomer", "mail": "canary-mail@example.org", "password": "canary password of one"}
+    ok(await anonymous.call("user/registr", fields | {"first_name": "Canary-first", "last_name": "Canary-last"}))
+    link = verification(await server.mails.wait_for("canary-mail@example.org"))
+    ok(await anonymous.call("user/verification", link))
+    token = ok(await anonymous.call("user/login", {"login": "newcomer", "password": fields["password"]}))["token"]
+    refused(await anonymous.call("user/login", {"login": "newcomer", "password": "canary wrong password"}), *_WRONG)
+    refused(await anonymous.call("user/save_profile", {"description": ["canary description"]}), "invalid_payload")
+    ok(await socket.call("message/send", {"target_user_id": bob.id, "random_id": 1, "message": "canary message"}))
+    with pytest.raises(Refused):
+        await dial(auth={"token": "canary-token"})
+    refused(await _over_http(server, "canary-bearer"), "unauthorized")
+    logged = "\n".join(f"{record.getMessage()} {record.__dict__}" for record in server.log)
+    assert server.log
+    assert "canary" not in logged.casefold()
+    assert not [secret for secret in (token, alice.token, link["ver_id"], alice.mail) if secret in logged]
+
+
+_WRONG = ("invalid_credentials",)
+
+
 # R26, R27: a session that ended has ended
 
 
@@ -161,6 +198,20 @@ async def _forget_everything(redis_url: str) -> None:
         await client.flushall()
     finally:
         await client.aclose()
+
+
+async def test_ending_another_session_from_a_socket_leaves_the_socket(
+    dial: Any, healthy: HealthyPair, mallory: Any, carol: Any
+) -> None:
+    """R26: a logout by a token in the payload ends what the token names, and that alone."""
+    socket, other = await dial(mallory), await dial(carol)
+    ok(await socket.call("user/logout", {"token": carol.token}))
+    await _is_told_and_closed(other)
+    assert ok(await socket.call("user/me"))["user_id"] == mallory.id
+    login = {"login": mallory.login, "password": mallory.password}
+    assert ok(await socket.call("user/login", login))["token"] != mallory.token
+    refused(await socket.call("user/me", {"token": carol.token}), "session_ended")
+    assert ok(await socket.call("user/me"))["user_id"] == mallory.id
 
 
 async def test_an_ended_session_is_ended_in_every_spelling(dial: Any, healthy: HealthyPair, mallory: Any) -> None:

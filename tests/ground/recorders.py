@@ -1,8 +1,6 @@
 """Recorders: every statement on its way to the database, and every line of the log."""
 
-import asyncio
 import logging
-import traceback
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any, NamedTuple, Self
@@ -25,15 +23,6 @@ class SqlRecorder:
 
     def __init__(self) -> None:
         self.statements: list[Statement] = []
-
-    @property
-    def texts(self) -> set[str]:
-        """The distinct SQL texts."""
-        return {statement.sql for statement in self.statements}
-
-    def clear(self) -> None:
-        """Forget what was recorded."""
-        self.statements.clear()
 
     def __enter__(self) -> Self:
         self._execute = aiomysql.cursors.Cursor.execute
@@ -78,28 +67,9 @@ class LogRecorder(logging.Handler):
         """Keep the record."""
         self.records.append(record)
 
-    @property
-    def tracebacks(self) -> list[str]:
-        """The tracebacks among the records."""
-        return [
-            "".join(traceback.format_exception(r.exc_info[1])) for r in self.records if r.exc_info and r.exc_info[1]
-        ]
-
-    @property
-    def text(self) -> str:
-        """All that was logged, a line a record (a dict of structlog's counts as its repr)."""
-        return "\n".join(record.getMessage() for record in self.records)
-
     def __enter__(self) -> Self:
         self._logger.addHandler(self)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._logger.removeHandler(self)
-
-
-def background_errors(loop: asyncio.AbstractEventLoop) -> list[dict[str, Any]]:
-    """Collect from now on what tasks of the loop let fall: "exception was never retrieved" and its like."""
-    errors: list[dict[str, Any]] = []
-    loop.set_exception_handler(lambda _, context: errors.append(context))
-    return errors

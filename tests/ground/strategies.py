@@ -41,6 +41,7 @@ _PROFILE = {
     "gps": {"lat": 55.75, "lon": 37.62},
     "wish": {"age_min": 20, "age_max": 40, "distance_max": 100},
 }
+_RENAMING = {"new_login": "newcomer", "new_mail": "newcomer@example.org", "old_pass": "correct horse battery"}
 _NAMES = {"first_name": "Anna", "last_name": "Orlova"}
 _SEARCH = {
     "sort_by": 0,
@@ -69,7 +70,14 @@ SAMPLES: dict[str, Sample] = {
     ),
     "user/verification": Sample({"ver_id": "no-such-link", "login": "nobody-here"}),
     "user/me": Sample(),
-    "user/save_profile": Sample({}, _NAMES | _PROFILE),
+    "user/save_profile": Sample(
+        {},
+        _NAMES | _PROFILE | {"login": "nobody-here", "password": "correct horse battery"} | _RENAMING,
+        {
+            "new_login": ["ab", "admin", "ádmin", "new comer", "a@b"],
+            "new_mail": ["no", "a@b@c.org", "a@c.org, b@c.org"],
+        },
+    ),
     "research": Sample({}, _SEARCH | _PAGE),
     "profile": Sample(_TARGET),
     "user/like": Sample(_TARGET),
@@ -86,7 +94,7 @@ SAMPLES: dict[str, Sample] = {
 }
 
 _NULLABLE = {"description", "gender", "age", "birth_date", "sex", "tags", "gps", "wish", "cursor"}
-_ANY_TEXT = {"password"}  # characters of any kind are welcome there
+_ANY_TEXT = {"password", "old_pass"}  # characters of any kind are welcome there
 _NOT_NUMBERS = [Raw(text) for text in ("NaN", "Infinity", "-Infinity", "1e999")]
 _TOO_BIG = [2**53, 2**63, -(2**63) - 1, 10**100, Raw("9" * 4301)]
 _DEEP = Raw("[" * 20_000 + "]" * 20_000)
