@@ -1,5 +1,6 @@
 """HTTP: the same events by routes, for those who have no socket. One table, one adapter, no rule of its own."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'",
 }
 _STATUS = {900: 403}
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
 class Adapter:
@@ -56,24 +58,29 @@ class Adapter:
             raise Forbidden("Pages of other origins may not call this.")
         address = self._gateway.addresses.of(request)
         self._gateway.callers.take(address, spec.cost)
-        is_get = request.method == "GET"
-        payload = _query(request, spec) if is_get else await _body(request)
+        payload = _query(request, spec) if request.method == "GET" else await _body(request)
         scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
         token = bearer.strip() if scheme.lower() == "bearer" else None
         caller = Caller(None, address, request.headers.get("User-Agent", "")[:200], token)
-        return await self._dispatch(spec, [payload], caller, strings=is_get)
+        return await self._dispatch(spec, [payload], caller)
 
 
 def _query(request: web.Request, spec: Spec) -> dict[str, Any]:
+    """Return the fields of a query string, each parsed to its type; text that does not fit stays text."""
     fields: dict[str, Any] = {}
     for name in request.query:
         values = request.query.getall(name)
-        if name not in spec.lists and len(values) > 1:
+        kind = int if name == "user_id" else spec.kinds.get(name, str)
+        if kind is not list and len(values) > 1:
             raise InvalidPayload.of(name[:64], "type", "This should be given once.", expected="one value")
-        fields[name] = values if name in spec.lists else values[0]
-    if "user_id" in fields and "user_id" not in spec.model.model_fields and fields["user_id"].isdecimal():
-        fields["user_id"] = int(fields["user_id"])
+        fields[name] = values if kind is list else _parsed(values[0], kind)
     return fields
+
+
+def _parsed(text: str, kind: type) -> Any:
+    if kind is int and _WHOLE.fullmatch(text):
+        return int(text)
+    return {"true": True, "false": False}.get(text, text) if kind is bool else text
 
 
 async def _body(request: web.Request) -> Any:

@@ -43,11 +43,11 @@ class Dispatcher:
         self._deliver = deliver
         self.draining = False
 
-    async def __call__(self, spec: Spec, arguments: list[Any], caller: Caller, *, strings: bool = False) -> Done:
+    async def __call__(self, spec: Spec, arguments: list[Any], caller: Caller) -> Done:
         """Run one event; never raises but when cancelled."""
         try:
             async with asyncio.timeout(self._services.config.server.event_timeout):
-                done = await self._run(spec, arguments, caller, strings)
+                done = await self._run(spec, arguments, caller)
         except MatchaError as refusal:
             done = refused(refusal)
         except (DatabaseDown, CommitUnknown, TimeoutError) as fault:
@@ -60,14 +60,14 @@ class Dispatcher:
         log.debug("event", event_name=spec.name, code=done.code)
         return done
 
-    async def _run(self, spec: Spec, arguments: list[Any], caller: Caller, strings: bool) -> Done:
+    async def _run(self, spec: Spec, arguments: list[Any], caller: Caller) -> Done:
         if self.draining:
             raise Unavailable(retry_after=5)
         payload = arguments[0] if arguments else {}
         session = await self._who.identify(spec, payload, caller.session, caller.token)
         if len(arguments) > 1:
             raise InvalidPayload.of("payload", "type", "This should be one object.")
-        fields = spec.parse(payload, strings=strings)
+        fields = spec.parse(payload)
 
         async def work(tx: Tx) -> tuple[Any, Context]:
             ctx = Context(tx, self._services, session, caller.address, caller.agent)

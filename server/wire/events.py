@@ -1,10 +1,11 @@
 """@event: a handler's signature is the schema of its event; the registry of all events."""
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, get_origin
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
@@ -49,16 +50,16 @@ class Spec:
     cost: int
     methods: tuple[str, ...]
     check: Check | None
-    lists: frozenset[str]
-    """Fields that a query string repeats."""
+    kinds: Mapping[str, type]
+    """What each field is beneath its limits; a query string has only text, and repeats lists."""
 
-    def parse(self, payload: object, *, strings: bool = False) -> dict[str, Any]:
+    def parse(self, payload: object) -> dict[str, Any]:
         """Return the fields that were given, checked; absent ones are left to the handler's defaults.
 
-        With `strings` the values are those of a query string, so "7" is a number. Raises InvalidPayload.
+        Raises InvalidPayload.
         """
         try:
-            parsed = self.model.model_validate(payload, strict=not strings)
+            parsed = self.model.model_validate(payload)
         except ValidationError as fault:
             raise InvalidPayload(describe(fault)) from None
         fields = {name: getattr(parsed, name) for name in parsed.model_fields_set}
@@ -99,15 +100,19 @@ def event(
             cost=cost,
             methods=methods,
             check=check,
-            lists=frozenset(p.name for p in parameters if _is_list(p.annotation)),
+            kinds={p.name: _kind(p.annotation) for p in parameters},
         )
         return handler
 
     return register
 
 
-def _is_list(annotation: Any) -> bool:
-    """See through `Annotated[list[…], …]` and `list[…] | None`."""
+def _kind(annotation: Any) -> type:
+    """See through `Annotated[list[…], …]` and `… | None`."""
     inner = getattr(annotation, "__origin__", annotation)
-    parts = getattr(annotation, "__args__", ())
-    return get_origin(inner) is list or inner is list or any(_is_list(part) for part in parts if part is not annotation)
+    if inner in (Union, UnionType) or isinstance(annotation, UnionType):
+        return next(_kind(part) for part in get_args(annotation) if part is not type(None))
+    while get_origin(inner) is Annotated:
+        inner = get_args(inner)[0]
+    kind = get_origin(inner) or inner
+    return kind if isinstance(kind, type) else str
