@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = commands.add_parser("register", help="make an account")
-    command.add_argument("--url", default=URL, help=f"the server (default: {URL})")
+    command.add_argument("--url", type=_server, default=URL, help=f"the server (default: {URL})")
     command.add_argument("--login", required=True)
     command.add_argument("--mail", required=True)
     command.add_argument("--first-name", required=True)
@@ -54,20 +54,20 @@ def _add_register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
 def _add_verify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = commands.add_parser("verify", help="confirm the mail address with the link that was mailed")
     command.add_argument("link", type=_link, help="the whole link, in quotes")
-    command.add_argument("--url", help="the server (default: where the link leads)")
+    command.add_argument("--url", type=_server, help="the server (default: where the link leads)")
     command.set_defaults(run=_verify)
 
 
 def _add_chat(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = commands.add_parser("chat", help="talk with someone; both must want to connect")
-    command.add_argument("--url", default=URL, help=f"the server (default: {URL})")
+    command.add_argument("--url", type=_server, default=URL, help=f"the server (default: {URL})")
     command.add_argument("--login", required=True, help="your login or mail")
     command.add_argument("--with", required=True, dest="other", metavar="LOGIN", help="the other person's login")
     command.set_defaults(run=_chat)
 
 
 async def _register(given: argparse.Namespace) -> None:
-    password = _password()
+    password = _password(new=True)
     async with Client(given.url) as client:
         await client.account.register(given.login, given.mail, password, given.first_name, given.last_name)
     print(f"Registered as {given.login}. A link is on its way to {given.mail}; open it, or give it to:")
@@ -77,9 +77,12 @@ async def _register(given: argparse.Namespace) -> None:
 
 async def _verify(given: argparse.Namespace) -> None:
     server, ver_id, login = given.link
-    async with Client(given.url or server) as client:
+    url = given.url or server
+    async with Client(url) as client:
         await client.account.verify(ver_id, login)
-    print(f"The mail address of {login} is confirmed. Now you can sign in.")
+    elsewhere = "" if url == URL else f" --url {url}"
+    print(f"The mail address of {login} is confirmed. To talk with someone:")
+    print(f"  python -m client_sdk chat{elsewhere} --login {login} --with LOGIN")
 
 
 async def _chat(given: argparse.Namespace) -> None:
@@ -92,11 +95,24 @@ async def _chat(given: argparse.Namespace) -> None:
         await chat(client, given.other)
 
 
-def _password() -> str:
+def _password(*, new: bool = False) -> str:
+    """Return the password; a new one that is typed, and so not seen, is typed twice."""
     password = os.environ.get("MATCHA_PASSWORD")
-    if password is None and not sys.stdin.isatty():
+    if password is not None:
+        return password
+    if not sys.stdin.isatty():
         raise MatchaError("Set MATCHA_PASSWORD: there is no terminal to ask for a password.")
-    return getpass.getpass() if password is None else password
+    password = getpass.getpass("A new password, of 10 characters or more: " if new else "Password: ")
+    if new and password != getpass.getpass("Once more: "):
+        raise MatchaError("These are two different passwords.")
+    return password
+
+
+def _server(text: str) -> str:
+    """Return the address of a server."""
+    if not text.startswith(("http://", "https://")):
+        raise argparse.ArgumentTypeError(f"it does not look like {URL}")
+    return text
 
 
 def _link(text: str) -> tuple[str, str, str]:

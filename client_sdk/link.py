@@ -49,7 +49,9 @@ class Link:
             async with asyncio.timeout(timeout):
                 await self._sio.connect(self._url, auth=auth, transports=["websocket"], wait_timeout=timeout)
         except Exception as error:  # the library raises ValueError, TypeError and others where a server misbehaves
-            raise self._refusal or ConnectionLost(f"Cannot connect to {self._url}.") from error
+            if self._refusal:
+                raise self._refusal from None
+            raise ConnectionLost(f"Cannot connect to {self._url}.") from error
         finally:
             if not self._sio.connected:
                 await self.close()

@@ -150,6 +150,8 @@ async def _serve(config: Config, listeners: list[socket], servers: PrivateServer
         except OSError as error:
             raise refused(config.server.host, config.server.port, error) from error
         click.echo(f"matcha42 is ready at {config.server.url}")
+        if config.mail.smtp is None:
+            click.echo(f"Mails are files in {config.server.data / 'mail' / 'new'}, as no SMTP server is set.")
         await watching
     finally:
         watching.cancel()

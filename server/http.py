@@ -17,6 +17,7 @@ from server.wire.events import Spec, registry
 PAGES = Path(__file__).parent / "pages"
 LARGEST_BODY = 65_536
 _HEADERS = {
+    "Server": "matcha42",
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",

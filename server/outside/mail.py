@@ -28,6 +28,7 @@ log = structlog.get_logger("mail")
 Send = Callable[[EmailMessage], Awaitable[None]]
 
 _BATCH = 20
+_FILE = SMTPUTF8.clone(linesep="\n")
 _SEND_WITHIN = 20.0
 _LONGEST_PAUSE = 3600.0
 _templates = Environment(
@@ -45,7 +46,7 @@ def sender(config: Config) -> Send:
         box = mailbox.Maildir(config.server.data / "mail")
 
         async def keep(message: EmailMessage) -> None:
-            await asyncio.to_thread(box.add, message.as_bytes(policy=SMTPUTF8))
+            await asyncio.to_thread(box.add, message.as_bytes(policy=_FILE))
 
         return keep
     url = urlsplit(config.mail.smtp)

@@ -47,13 +47,13 @@ class Tokens:
     def read_session(self, token: object) -> tuple[int, str]:
         """Return user and session of a token. Raises Unauthorized, or SessionEnded if it was good once."""
         if not isinstance(token, str) or len(token) > _LONGEST:
-            raise Unauthorized
+            raise Unauthorized("This token is not good. Sign in.")
         try:
             user_id, session_id = self._load(self._session, token, self._session_age)
         except SignatureExpired:
             raise SessionEnded from None
         except (BadData, ValueError):
-            raise Unauthorized from None
+            raise Unauthorized("This token is not good. Sign in.") from None
         return int(user_id), str(session_id)
 
     def page(self, what: str, place: list[Any]) -> str:
