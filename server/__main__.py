@@ -96,12 +96,27 @@ def _in_words() -> Iterator[None]:
         sys.exit(1)
 
 
+class _Interrupt:
+    """SIGINT and SIGTERM until the loop takes them: raised where they come, and remembered.
+
+    An exception that comes in the middle of an import may be swallowed there.
+    """
+
+    came = False
+
+    @classmethod
+    def handle(cls, *_: object) -> None:
+        cls.came = True
+        raise KeyboardInterrupt
+
+
 @contextmanager
 def _private_servers() -> Iterator[PrivateServers]:
     """Give the private servers, and end them with the block, which SIGTERM leaves as Ctrl-C does."""
     from server.embedded import PrivateServers
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in _SIGNALS:
+        signal.signal(number, _Interrupt.handle)
     servers = PrivateServers(click.echo)
     try:
         yield servers
@@ -122,6 +137,9 @@ def _until_stopped(main: Coroutine[Any, Any, None]) -> None:
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         await main
 
+    if _Interrupt.came:
+        main.close()
+        raise KeyboardInterrupt
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(cancelled_by_signals())
 

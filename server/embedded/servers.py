@@ -21,6 +21,7 @@ _log = structlog.get_logger(__name__)
 _READY: Final = 600.0  # seconds: a database that was killed reads its log first
 _REMIND: Final = 5.0  # seconds between two words that we still wait
 _STOP: Final = 20.0  # seconds to end by itself
+_ASK_AGAIN: Final = 0.5  # seconds between two requests to end
 _LOOK: Final = 0.1  # seconds between two looks at the children
 _LONGEST_PAUSE: Final = 10.0  # seconds before a child that keeps dying is started again
 _STEADY: Final = 60.0  # seconds after which a child that died is given a fresh start
@@ -138,11 +139,13 @@ class PrivateServers:
 
     def stop(self) -> None:
         """End all children, gently first, and release the data folder; does nothing a second time."""
-        for child in self.children:
-            child.terminate()
         deadline = time.monotonic() + _STOP
         for child in self.children:
-            if child.wait(max(deadline - time.monotonic(), 0)) is None:
+            child.terminate()
+        for child in self.children:
+            while child.wait(_ASK_AGAIN) is None and time.monotonic() < deadline:
+                child.terminate()  # MariaDB forgets a signal that comes while it starts
+            if child.running:
                 _log.warning("private server killed, it did not stop", name=child.name, see=str(child.log))
                 child.kill()
         self._kept.clear()
