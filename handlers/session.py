@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from handlers import access
-from server.context import Context, Session, SignedIn
+from server.context import Context, Log, Session, SignedIn
 from server.wire.answers import LoggedIn, Nothing, iso
 from server.wire.errors import InvalidPayload, Unauthorized
 from server.wire.events import Order, event
@@ -17,7 +17,7 @@ from sql.transaction import Ended
 async def login(ctx: Context, *, login: Login, password: Password) -> LoggedIn:
     """Begin a session; an anonymous socket is signed in with it.
 
-    Raises InvalidCredentials, NotVerified (only with the right password), RateLimited, Unavailable.
+    Raises InvalidCredentials, RateLimited, Unavailable; only with the right password NotVerified, Forbidden (closed).
     """
     account = await access.prove_by_name(ctx, login, password)
     expires_at = ctx.now + timedelta(days=ctx.config.session.max_days)
@@ -27,7 +27,7 @@ async def login(ctx: Context, *, login: Login, password: Password) -> LoggedIn:
     )
     [stream] = await sync.list_streams(ctx.tx, user_ids=[account.id])
     begun = Session(account.id, session_id, expires_at, ctx.now, stream.auth_epoch)
-    ctx.signed_in = SignedIn(begun, stream.last_seq)
+    ctx.signed_in = SignedIn(begun, Log(stream.last_seq, stream.purged_seq))
     return LoggedIn(
         token=ctx.services.tokens.session(account.id, session_id),
         user_id=account.id,
@@ -46,7 +46,7 @@ def _both_or_none(fields: dict[str, Any]) -> None:
 async def logout(ctx: Context, *, login: Login = ABSENT, password: Password = ABSENT) -> Nothing:
     """End this session; or, with login and password, all sessions of the account.
 
-    Raises Unauthorized, InvalidCredentials, RateLimited.
+    Raises Unauthorized, InvalidCredentials, NotVerified, Forbidden, RateLimited, Unavailable.
     """
     if login is not ABSENT:
         account = await access.prove_by_name(ctx, login, password)

@@ -1,9 +1,10 @@
 """Context: all that a handler knows of the world beside its fields."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from server.clock import Clock, Ids
 from server.config import Config
@@ -15,7 +16,9 @@ from server.wire.errors import Unauthorized
 from sql import outbox
 from sql.account import Account
 from sql.database import Database
-from sql.transaction import Tx
+from sql.transaction import Outcome, Tx, transact
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -31,11 +34,18 @@ class Session:
     ended: bool = False
 
 
+class Log(NamedTuple):
+    """Where the log of a user stands: the newest number, and the newest that is no longer kept."""
+
+    last_seq: int
+    purged_seq: int
+
+
 class SignedIn(NamedTuple):
-    """A session begun by an event, which an anonymous socket takes over, and where the log stands."""
+    """A session that a socket takes over, and where its user's log stood when it was looked up."""
 
     session: Session
-    cursor: int
+    log: Log
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,15 @@ class Services:
     searches: Buckets
     """Searches of one person."""
 
+    async def transact(self, work: Callable[[Tx], Awaitable[T]]) -> tuple[T, Outcome]:
+        """Run `work` in a transaction. Raises DatabaseDown, CommitUnknown, and what it raises."""
+        return await transact(self.database, self.clock.now(), work, random=self.ids.random)
+
+    async def read(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        """Run `work`, which only reads. Raises DatabaseDown."""
+        result, _ = await self.transact(work)
+        return result
+
 
 @dataclass(slots=True)
 class Context:
@@ -64,7 +83,16 @@ class Context:
     session: Session | None = None
     address: str = ""
     agent: str = ""
+    memory: dict[str, Any] = field(default_factory=dict)
+    """What was done once, though the transaction may be tried again."""
     signed_in: SignedIn | None = None
+
+    async def once(self, what: str, act: Callable[[], Awaitable[T]]) -> T:
+        """Return what `act` gives, which is asked only the first time that this event is tried."""
+        if what not in self.memory:
+            self.memory[what] = await act()
+        result: T = self.memory[what]
+        return result
 
     @property
     def user_id(self) -> int:

@@ -3,6 +3,8 @@
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -87,10 +89,13 @@ class Connection:
     @classmethod
     async def open(cls, options: dict[str, Any], *, lock_wait: int) -> "Connection":
         """Connect, with the session set to what every statement here relies on."""
-        driver = await aiomysql.connect(**options, charset="utf8mb4", autocommit=True, cursorclass=_Cursor)
-        connection = cls(driver)
-        await connection.command("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
-        await connection.command(f"SET SESSION {_SESSION}, innodb_lock_wait_timeout = {lock_wait:d}")
+        connection = cls(await aiomysql.connect(**options, charset="utf8mb4", autocommit=True, cursorclass=_Cursor))
+        try:
+            await connection.command("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            await connection.command(f"SET SESSION {_SESSION}, innodb_lock_wait_timeout = {lock_wait:d}")
+        except BaseException:
+            connection.drop()
+            raise
         return connection
 
     async def command(self, text: str) -> None:
@@ -156,17 +161,22 @@ class Database:
         while self._idle:
             self._idle.pop().drop()
 
-    async def fetch(self, text: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Run one statement outside any transaction, for maintenance and tests."""
-        async with asyncio.timeout(self.timeout):
-            connection = await self.acquire()
-        finished = False
+    @asynccontextmanager
+    async def borrowed(self) -> AsyncIterator[Connection]:
+        """Lend a connection for one statement; one that was cut off in the middle is not given back."""
+        connection = await self.acquire()
         try:
+            yield connection
+        except BaseException:
+            self.discard(connection)
+            raise
+        self.release(connection)
+
+    async def fetch(self, text: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Run one statement outside any transaction, for maintenance and tests. Raises TimeoutError."""
+        async with asyncio.timeout(self.timeout), self.borrowed() as connection:
             _, rows = await connection.run(text, list(values))
-            finished = True
             return list(rows)
-        finally:
-            (self.release if finished else self.discard)(connection)
 
     def close(self) -> None:
         """Cut every connection, now or when it is given back."""

@@ -12,7 +12,7 @@ from sql.transaction import Tx
 
 
 class Session(NamedTuple):
-    """A session, the state of its account, and how often sessions of the account may have ended."""
+    """A session, the state of its account, and where the log of its user stands."""
 
     user_id: int
     id: str
@@ -21,6 +21,8 @@ class Session(NamedTuple):
     ended_at: datetime | None
     state: int
     auth_epoch: int
+    last_seq: int
+    purged_seq: int
 
     def is_live(self, now: datetime, idle: float) -> bool:
         """Tell whether it still counts; `idle` is how many seconds it may rest."""
@@ -36,6 +38,8 @@ _COLUMNS = (
     session.ended_at,
     account.state,
     user_stream.auth_epoch,
+    user_stream.last_seq,
+    user_stream.purged_seq,
 )
 _JOINED = (
     MySQLQuery.from_(session)

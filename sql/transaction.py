@@ -18,11 +18,21 @@ from sql.statement import Statement
 R = TypeVar("R", bound=tuple[Any, ...])
 T = TypeVar("T")
 
+Rows = tuple[int, tuple[tuple[Any, ...], ...]]
+
 _ATTEMPTS = 5
+_COMMITTING = "cut off while committing"
+_PATIENCE = 5
+"""A commit whose fate is already called unknown is given so many times longer to end by itself."""
 
 
 class CommitUnknown(Exception):
     """The connection broke off while committing: it may have happened or not."""
+
+
+def is_unknown(fault: BaseException) -> bool:
+    """Tell whether what was cut off by this may have been committed all the same."""
+    return isinstance(fault, CommitUnknown) or _COMMITTING in getattr(fault.__cause__, "__notes__", ())
 
 
 class Ended(NamedTuple):
@@ -51,13 +61,30 @@ class Outcome:
     mailed: bool = False
 
 
+class Budget:
+    """How long one event may still wait for the database, in seconds; what it does meanwhile is not counted."""
+
+    def __init__(self, seconds: float) -> None:
+        self.left = seconds
+
+    async def spend(self, work: Awaitable[T]) -> T:
+        """Wait for the database. Raises TimeoutError when there is nothing left."""
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        try:
+            async with asyncio.timeout(self.left):
+                return await work
+        finally:
+            self.left -= clock() - started
+
+
 class Tx:
     """One transaction. Plain reads before the first write borrow a connection each; from then on one is held."""
 
-    def __init__(self, database: Database, *, now: datetime, deadline: float) -> None:
+    def __init__(self, database: Database, *, now: datetime, budget: Budget) -> None:
         self.now = now
         self._database = database
-        self._deadline = deadline
+        self._budget = budget
         self._connection: Connection | None = None
         self._pushes: list[tuple[int, Push, Any]] = []
         self.outcome = Outcome()
@@ -127,15 +154,19 @@ class Tx:
         self._connection = None
         task = asyncio.ensure_future(self._commit(connection))
         try:
-            async with asyncio.timeout_at(self._deadline):
-                await asyncio.shield(task)
+            await self._budget.spend(asyncio.shield(task))
         except TimeoutError:
             task.add_done_callback(_seen)
             raise CommitUnknown("the database did not confirm the commit in time") from None
+        except asyncio.CancelledError as cut:
+            task.add_done_callback(_seen)
+            cut.add_note(_COMMITTING)
+            raise
 
     async def _commit(self, connection: Connection) -> None:
         try:
-            await connection.command("COMMIT")
+            async with asyncio.timeout(_PATIENCE * self._database.timeout):
+                await connection.command("COMMIT")
         except Exception as fault:
             self._database.discard(connection)
             meaning = translate(fault)
@@ -159,14 +190,11 @@ class Tx:
         finally:
             (self._database.release if finished else self._database.discard)(connection)
 
-    async def _run(self, statement: Statement, values: dict[str, Any]) -> tuple[int, tuple[tuple[Any, ...], ...]]:
+    async def _run(self, statement: Statement, values: dict[str, Any]) -> Rows:
         text, bound = statement.bind(values)
+        alone = self._connection is None and statement.reads
         try:
-            async with asyncio.timeout_at(self._deadline):
-                if self._connection is None and statement.reads:
-                    return await self._read(text, bound)
-                connection = await self._held()
-                return await connection.run(text, bound)
+            return await self._budget.spend(self._read(text, bound) if alone else self._write(text, bound))
         except TimeoutError:
             self._drop()
             raise DatabaseDown("the database did not answer in time") from None
@@ -182,15 +210,12 @@ class Tx:
             self._drop()
             raise
 
-    async def _read(self, text: str, bound: list[Any]) -> tuple[int, tuple[tuple[Any, ...], ...]]:
-        connection = await self._database.acquire()
-        finished = False
-        try:
-            answer = await connection.run(text, bound)
-            finished = True
-            return answer
-        finally:
-            (self._database.release if finished else self._database.discard)(connection)
+    async def _read(self, text: str, bound: list[Any]) -> Rows:
+        async with self._database.borrowed() as connection:
+            return await connection.run(text, bound)
+
+    async def _write(self, text: str, bound: list[Any]) -> Rows:
+        return await (await self._held()).run(text, bound)
 
     async def _held(self) -> Connection:
         if self._connection is None:
@@ -217,9 +242,9 @@ async def transact(
 
     Raises DatabaseDown, CommitUnknown, and whatever `work` raises, which undoes everything.
     """
-    deadline = asyncio.get_running_loop().time() + database.timeout
+    budget = Budget(database.timeout)
     for attempt in range(1, _ATTEMPTS + 1):
-        tx = Tx(database, now=now, deadline=deadline)
+        tx = Tx(database, now=now, budget=budget)
         try:
             return await work(tx), await tx.commit()
         except (Conflict, Lost) as fault:

@@ -165,6 +165,27 @@ async def test_an_event_that_takes_too_long_is_ended_and_leaves_nothing_behind(s
         assert ok(await socket.call("message/send", send))["seq"] == 1
 
 
+@pytest.mark.config(server={"event_timeout": 0.3}, delivery={"tail_interval": 0.1})
+async def test_an_event_that_takes_too_long_to_commit_says_that_its_fate_is_unknown(connected, monkeypatch):
+    alice, bob = connected
+    query, late = aiomysql.Connection.query, asyncio.Event()
+
+    async def late_commit(connection, text, *args):
+        result = await query(connection, text, *args)
+        if text == "COMMIT" and not late.is_set():
+            await late.wait()
+        return result
+
+    async with await open_as(alice) as socket, bob.expecting(MessageNew) as his:
+        monkeypatch.setattr(aiomysql.Connection, "query", late_commit)
+        send = {"target_user_id": bob.id, "random_id": 1, "message": "was it sent?"}
+        answer = await socket.call("message/send", send)
+        assert refused(answer, "unavailable")["unknown"] is True
+        late.set()
+        assert ok(await socket.call("message/send", send))["seq"] == 1, "it was"
+        assert (await his).message.message == "was it sent?", "and the log tells of it"
+
+
 async def test_clients_that_leave_in_the_middle_leave_nothing_behind(server, connected):
     """Cut at once after sending, again and again: the pool is whole, no lock stays, and what was acked is there."""
     alice, bob = connected

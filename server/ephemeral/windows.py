@@ -43,11 +43,13 @@ class Windows:
 
     async def hit(self, key: str, *, limit: int, window: float) -> Hit:
         """Count one more in the last `window` seconds. Raises RateLimited when full, Unavailable without Redis."""
+        if limit <= 0:
+            raise RateLimited(window)
         member = self._ids.token()
         async with self._open():
             wait = float(await self._hit(keys=[f"window:{key}"], args=[self._clock.time(), window, limit, member]))
-        if wait > 0 or limit <= 0:
-            raise RateLimited(wait or window)
+        if wait > 0:
+            raise RateLimited(wait)
         return Hit(f"window:{key}", member)
 
     async def take_back(self, *hits: Hit) -> None:

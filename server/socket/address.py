@@ -1,9 +1,13 @@
 """The real address of a client: proxies are believed only if they are listed."""
 
+import re
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from aiohttp import web
+
+_PORT = re.compile(r"^(?:\[(.+)\]|([0-9.]+))(?::[0-9]{1,5})?$")
+"""Some proxies write the port too: 1.2.3.4:5678, [2001:db8::1]:5678."""
 
 
 class Addresses:
@@ -16,8 +20,8 @@ class Addresses:
         """Return the nearest address that is not a listed proxy; IPv6 as its /64, which one household shares."""
         hops = [hop.strip() for line in request.headers.getall("X-Forwarded-For", []) for hop in line.split(",")]
         address = _parse(request.remote)
-        while hops and address and self._is_proxy(address):
-            address = _parse(hops.pop()) or address
+        while hops and address and self._is_proxy(address) and (hop := _parse(hops.pop())):
+            address = hop  # beyond a hop that is no address, nobody is believed
         return _bucket(address) if address else "unknown"
 
     def _is_proxy(self, address: IPv4Address | IPv6Address) -> bool:
@@ -25,8 +29,9 @@ class Addresses:
 
 
 def _parse(text: str | None) -> IPv4Address | IPv6Address | None:
+    bare = _PORT.sub(r"\1\2", text or "")
     try:
-        address = ip_address(text or "")
+        address = ip_address(bare)
     except ValueError:
         return None
     return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address

@@ -3,17 +3,20 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from server.config import Socket
 from server.context import Session
 from server.flood import Bucket
 from server.socket.engine import Transport
-from server.socket.packet import DISCONNECT_FRAME, ack_frame, event_frame
+from server.socket.packet import DISCONNECT_FRAME, Packet, ack_frame, event_frame
 from server.wire.errors import RateLimited
 from server.wire.events import Order
 
 Run = Callable[[], Awaitable[None]]
+
+_SETTLE_WITHIN = 0.8
+"""Seconds that what is under way is given before a socket is closed."""
 
 
 class Lane:
@@ -27,7 +30,7 @@ class Lane:
         self._pump: asyncio.Task[None] | None = None
 
     def submit(self, order: Order, run: Run) -> None:
-        """Queue an event. Raises RateLimited when too many wait."""
+        """Queue what is to run. Raises RateLimited when too many wait."""
         if len(self._waiting) >= self._options.queue:
             raise RateLimited(1)
         self._waiting.append((order, run))
@@ -71,6 +74,13 @@ class Lane:
         self._waiting.clear()
 
 
+class Half(NamedTuple):
+    """A packet that waits for its attachments, since a time on the loop's clock."""
+
+    packet: Packet
+    since: float
+
+
 class Connection:
     """One client; it lives as long as its transport."""
 
@@ -84,9 +94,7 @@ class Connection:
         self.session: Session | None = None
         self.heard_at = asyncio.get_running_loop().time()
         """When it connected or last sent an event with a token, on the loop's clock."""
-        self.half: Any = None
-        """A packet that waits for its attachments, and since when."""
-        self.half_since = 0.0
+        self.half: Half | None = None
         self.gone = asyncio.Event()
         """Set when the socket has ended."""
         self._ending: asyncio.Task[None] | None = None
@@ -105,14 +113,14 @@ class Connection:
         if id is not None:
             self.transport.write(ack_frame(id, answer))
 
-    def end(self, reason: str, *, retry_after: int | None = None) -> None:
-        """Say goodbye and close, after the answers to what is under way."""
+    def end(self, reason: str, *, retry_after: int | None = None, within: float = _SETTLE_WITHIN) -> None:
+        """Say goodbye and close, after the answers to what is under way; `within` so many seconds in any case."""
         if self._ending is None and not self.transport.closed:
-            self._ending = asyncio.get_running_loop().create_task(self._end(reason, retry_after))
+            self._ending = asyncio.get_running_loop().create_task(self._end(reason, retry_after, within))
 
-    async def _end(self, reason: str, retry_after: int | None) -> None:
+    async def _end(self, reason: str, retry_after: int | None, within: float) -> None:
         try:
-            async with asyncio.timeout(0.8):
+            async with asyncio.timeout(within):
                 await self.lane.settle()
         except TimeoutError:
             pass

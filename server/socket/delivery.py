@@ -2,12 +2,14 @@
 in every other case the log is read. Hints from other processes and a tailer say when to look."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any
 
 import structlog
 
-from server.context import Context, Services, Session
+from server.context import Context, Log, Services, Session, SignedIn
 from server.ephemeral.hints import Hints
 from server.socket.connection import Connection
 from server.socket.engine import Transport
@@ -15,7 +17,7 @@ from server.socket.packet import event_frame
 from server.wire.answers import iso
 from server.wire.pushes import Logged, render, wire
 from sql import sync
-from sql.database import Conflict, DatabaseDown, Lost
+from sql.database import DatabaseDown
 from sql.transaction import Ended, Outcome, Tx
 
 log = structlog.get_logger("delivery")
@@ -29,15 +31,14 @@ StillLive = Callable[[int, list[str]], Awaitable[set[str]]]
 class Feed:
     """One signed-in connection: what it has been sent (`cursor`) and what there is (`target`)."""
 
-    def __init__(self, connection: Connection, session: Session, user: "User") -> None:
+    def __init__(self, connection: Connection, session: Session, user: "User", log: Log) -> None:
         self.connection = connection
         self.session = session
         self.user = user
-        self.cursor = -1
-        """The last number sent; -1 until it is known where to begin."""
-        self.target = 0
-        self.wanted: int | None = None
-        """The cursor that the client came with."""
+        self.cursor = log.last_seq
+        """The last number sent."""
+        self.target = log.last_seq
+        """The newest number that is known of."""
         self.catching_up: asyncio.Task[bool] | None = None
 
 
@@ -62,19 +63,30 @@ class Delivery:
         self._to_look: set[int] = set()
         self._look_now = asyncio.Event()
         self._soft = services.config.socket.backlog_soft
-        hints.on_hint = self._hinted
-        hints.on_gap = self._look_now.set
+        self._all_due = 0.0
+        """When all are to be looked at again, on the loop's clock."""
+        hints.on_hint = self._look_at
+        hints.on_gap = self._look_at_all
 
     # -- who is connected ------------------------------------------------------------------------------------------
 
-    def join(self, connection: Connection, session: Session) -> Feed:
-        """Count a connection in, before anything is read for it, so that nothing falls in between."""
-        user = self._users.get(session.user_id)
+    def join(self, connection: Connection, who: SignedIn, cursor: int | None) -> Feed:
+        """Count a connection in and send what came after its cursor; without one, what comes from now on.
+
+        Between the look at the log in `who` and now something may have come: the log is looked at again, soon.
+        """
+        user = self._users.get(who.session.user_id)
         if user is None:
-            user = self._users[session.user_id] = User(session.user_id)
+            user = self._users[who.session.user_id] = User(who.session.user_id)
             self._hints.listen(user.id)
-        feed = user.feeds[connection.sid] = Feed(connection, session, user)
+        feed = user.feeds[connection.sid] = Feed(connection, who.session, user, who.log)
         connection.transport.on_drained = lambda: self._catch_up(feed)
+        if cursor is not None and who.log.purged_seq <= cursor <= who.log.last_seq:
+            feed.cursor = cursor
+        elif cursor is not None:
+            self._show_hole(feed)
+        self._catch_up(feed)
+        self._look_at(user.id)
         self._evict_oldest(user)
         return feed
 
@@ -84,28 +96,15 @@ class Delivery:
             self.leave(feed)
             feed.connection.end("too_many_sockets")
 
-    def begin(self, feed: Feed, cursor: int | None) -> None:
-        """Start sending: what came after the cursor, or only what comes from now on."""
-        feed.wanted = cursor
-        self._hinted(feed.user.id)
-
-    def _start(self, feed: Feed, stream: sync.Stream) -> None:
-        if feed.wanted is None:
-            feed.cursor = stream.last_seq
-        elif stream.purged_seq <= feed.wanted <= stream.last_seq:
-            feed.cursor = feed.wanted
-        else:
-            self._show_hole(feed, stream.last_seq)
-
-    def _show_hole(self, feed: Feed, last_seq: int) -> None:
+    def _show_hole(self, feed: Feed) -> None:
         """What was missed is no longer kept: a `void` far from the client's cursor makes it ask `sync`, which tells."""
-        feed.cursor = last_seq
-        at = iso(self._services.clock.now())
-        feed.connection.push("void", {"seq": last_seq, "at": at})
+        feed.cursor = feed.target
+        feed.connection.push("void", {"seq": feed.target, "at": iso(self._services.clock.now())})
 
     def leave(self, feed: Feed) -> None:
         """Count a connection out."""
-        feed.user.feeds.pop(feed.connection.sid, None)
+        if feed.user.feeds.get(feed.connection.sid) is feed:
+            del feed.user.feeds[feed.connection.sid]
         if feed.catching_up:
             feed.catching_up.cancel()
         if not feed.user.feeds and self._users.get(feed.user.id) is feed.user:
@@ -153,8 +152,9 @@ class Delivery:
     # -- from the log ----------------------------------------------------------------------------------------------
 
     def _catch_up(self, feed: Feed) -> None:
-        transport = feed.connection.transport
-        if feed.catching_up is None and 0 <= feed.cursor < feed.target and self._can_write(transport):
+        if feed.user.feeds.get(feed.connection.sid) is not feed:
+            return  # it has left
+        if feed.catching_up is None and feed.cursor < feed.target and self._can_write(feed.connection.transport):
             feed.catching_up = asyncio.get_running_loop().create_task(self._read_log(feed))
             feed.catching_up.add_done_callback(lambda task: self._caught_up(feed, task))
 
@@ -177,48 +177,58 @@ class Delivery:
         try:
             while feed.cursor < feed.target and self._can_write(feed.connection.transport):
                 generation = feed.user.generation
-                ctx = Context(self._reading(), self._services, feed.session)
-                entries = await sync.list_after(ctx.tx, user_id=feed.user.id, after=feed.cursor, limit=_PAGE)
-                pushes = await render(ctx, entries)
+                entries, pushes = await self._services.read(lambda tx: self._page(tx, feed))
                 if feed.user.generation != generation:
                     continue
                 if not entries or entries[0].seq != feed.cursor + 1:
-                    self._show_hole(feed, feed.target)
+                    self._show_hole(feed)
                 for entry, (name, data) in zip(entries, pushes, strict=True):
                     if entry.seq == feed.cursor + 1:
                         feed.connection.push(name, data)
                         feed.cursor = entry.seq
-        except (DatabaseDown, Lost, Conflict) as fault:
+        except DatabaseDown as fault:
             log.warning("delivery.unavailable", user_id=feed.user.id, reason=str(fault))
             return False
         return True
 
+    async def _page(self, tx: Tx, feed: Feed) -> tuple[list[Logged], list[tuple[str, dict[str, Any]]]]:
+        entries = await sync.list_after(tx, user_id=feed.user.id, after=feed.cursor, limit=_PAGE)
+        return entries, await render(Context(tx, self._services, feed.session), entries)
+
     # -- the tailer ------------------------------------------------------------------------------------------------
 
-    def _hinted(self, user_id: int) -> None:
+    def _look_at(self, user_id: int) -> None:
+        """Look at this user's log soon."""
         self._to_look.add(user_id)
         self._look_now.set()
 
+    def _look_at_all(self) -> None:
+        """Look at everybody's log now."""
+        self._all_due = 0.0
+        self._look_now.set()
+
     async def run(self) -> None:
-        """Look at the streams of those connected here: of those hinted at at once, of all now and then."""
+        """Look at the logs of those connected here: when told to, and now and then at all, whatever else comes."""
+        clock = asyncio.get_running_loop().time
         while True:
-            try:
-                async with asyncio.timeout(self._services.config.delivery.tail_interval):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(self._all_due):
                     await self._look_now.wait()
-            except TimeoutError:
-                self._to_look.clear()
-            users, self._to_look = self._to_look or set(self._users), set()
             self._look_now.clear()
+            users, self._to_look = self._to_look, set()
+            if clock() >= self._all_due:
+                users = set(self._users)
+                self._all_due = clock() + self._services.config.delivery.tail_interval
             try:
                 await self._look(users)
-            except (DatabaseDown, Lost, Conflict) as fault:
+            except DatabaseDown as fault:
                 log.warning("tailer.unavailable", reason=str(fault))
 
     async def _look(self, user_ids: Iterable[int]) -> None:
         connected = [user_id for user_id in user_ids if user_id in self._users]
         for start in range(0, len(connected), _CHUNK):
             chunk = connected[start : start + _CHUNK]
-            for stream in await sync.list_streams(self._reading(), user_ids=chunk):
+            for stream in await self._services.read(partial(sync.list_streams, user_ids=chunk)):
                 if user := self._users.get(stream.user_id):
                     await self._compare(user, stream)
 
@@ -226,8 +236,6 @@ class Delivery:
         if any(feed.session.auth_epoch != stream.auth_epoch for feed in user.feeds.values()):
             await self._recheck(user, stream.auth_epoch)
         for feed in user.feeds.values():
-            if feed.cursor < 0:
-                self._start(feed, stream)
             feed.target = max(feed.target, stream.last_seq)
             self._catch_up(feed)
 
@@ -239,7 +247,3 @@ class Delivery:
             feed.session.auth_epoch = auth_epoch
             if feed.session.id not in live:
                 self._end(feed)
-
-    def _reading(self) -> Tx:
-        deadline = asyncio.get_running_loop().time() + self._services.database.timeout
-        return Tx(self._services.database, now=self._services.clock.now(), deadline=deadline)

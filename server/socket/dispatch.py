@@ -12,7 +12,7 @@ from server.socket.who import Who
 from server.wire.errors import Internal, InvalidPayload, MatchaError, Unavailable
 from server.wire.events import Spec
 from sql.database import DatabaseDown
-from sql.transaction import CommitUnknown, Outcome, Tx, transact
+from sql.transaction import CommitUnknown, Outcome, Tx, is_unknown
 
 log = structlog.get_logger("event")
 
@@ -52,7 +52,7 @@ class Dispatcher:
             done = refused(refusal)
         except (DatabaseDown, CommitUnknown, TimeoutError) as fault:
             log.warning("event.unavailable", event_name=spec.name, reason=str(fault) or "timed out")
-            done = refused(Unavailable(unknown=isinstance(fault, CommitUnknown)))
+            done = refused(Unavailable(unknown=is_unknown(fault)))
         except Exception:
             error_id = self._services.ids.token()
             log.exception("event.failed", event_name=spec.name, error_id=error_id)
@@ -69,14 +69,19 @@ class Dispatcher:
             raise InvalidPayload.of("payload", "type", "This should be one object.")
         fields = spec.parse(payload)
 
-        async def work(tx: Tx) -> tuple[Any, Context]:
-            ctx = Context(tx, self._services, session, caller.address, caller.agent)
-            return await spec.handler(ctx, **fields), ctx
+        memory: dict[str, Any] = {}
 
-        services = self._services
-        (data, ctx), outcome = await transact(services.database, services.clock.now(), work, random=services.ids.random)
-        self._deliver(outcome)
-        return Done(200, msgspec.json.encode({"code": 200, "data": data}), ctx.signed_in)
+        async def work(tx: Tx) -> Done:
+            ctx = Context(tx, self._services, session, caller.address, caller.agent, memory)
+            data = await spec.handler(ctx, **fields)
+            return Done(200, msgspec.json.encode({"code": 200, "data": data}), ctx.signed_in)
+
+        done, outcome = await self._services.transact(work)
+        try:
+            self._deliver(outcome)
+        except Exception:
+            log.exception("deliver.failed", event_name=spec.name)  # it is committed; the tailer finds it
+        return done
 
 
 def refused(refusal: MatchaError) -> Done:

@@ -13,8 +13,12 @@ async def drain(gateway: Gateway, dispatcher: Dispatcher) -> None:
     """Say goodbye to all sockets and wait until they are gone."""
     dispatcher.draining = True
     for connection in list(gateway.connections.values()):
-        connection.end("draining", retry_after=_RETRY_AFTER)
-    if gone := [connection.gone.wait() for connection in gateway.connections.values()]:
-        await asyncio.wait([asyncio.ensure_future(wait) for wait in gone], timeout=_FINISH_WITHIN)
+        connection.end("draining", retry_after=_RETRY_AFTER, within=_FINISH_WITHIN)
+    try:
+        async with asyncio.timeout(_FINISH_WITHIN + 1):
+            for connection in list(gateway.connections.values()):
+                await connection.gone.wait()
+    except TimeoutError:
+        pass
     for connection in list(gateway.connections.values()):
         connection.transport.abort()

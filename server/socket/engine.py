@@ -24,6 +24,9 @@ _PING, _PONG, _MESSAGE, _CLOSE = b"2", "3", "4", "1"
 class Transport:
     """One WebSocket: reads frames in order, writes them without blocking anybody, answers for its own end."""
 
+    connected = upgraded = True
+    """What python-engineio asks of a socket when a second request names it: nothing is left to be upgraded."""
+
     def __init__(self, engine: "Engine", sid: str, request: web.Request, options: Socket) -> None:
         self.sid = sid
         self.backlog = 0
@@ -36,11 +39,12 @@ class Transport:
         self._request = request
         self._options = options
         self._loop = asyncio.get_running_loop()
-        self._ws = web.WebSocketResponse(compress=False, max_msg_size=LARGEST_BINARY, timeout=_CLOSE_WITHIN)
+        self._ws = web.WebSocketResponse(compress=False, max_msg_size=LARGEST_BINARY + 1, timeout=_CLOSE_WITHIN)
         self._frames: deque[bytes] = deque()
         self._writer: asyncio.Task[None] | None = None
         self._closer: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._awaits_pong = False
 
     async def serve(self, opening: bytes) -> web.WebSocketResponse:
         """Speak until the socket ends, whoever ends it."""
@@ -86,8 +90,6 @@ class Transport:
         self.write(_PING)
         self._timer = self._loop.call_later(self._options.ping_timeout, self.abort)
         self._awaits_pong = True
-
-    _awaits_pong = False
 
     def _pong(self) -> None:
         """A pong that nobody asked for changes nothing."""

@@ -7,11 +7,12 @@ from typing import Any, NoReturn
 
 import socketio
 import structlog
+from aiohttp import web
 
-from server.context import Services, Session
+from server.context import Services, SignedIn
 from server.flood import Bucket, Buckets
 from server.socket.address import Addresses
-from server.socket.connection import Connection
+from server.socket.connection import Connection, Half
 from server.socket.delivery import Delivery, Feed
 from server.socket.dispatch import Caller, Dispatcher, Done, refused
 from server.socket.engine import Engine
@@ -34,18 +35,20 @@ from server.wire.errors import (
     MatchaError,
     NotFound,
     RateLimited,
+    SessionEnded,
     Unauthorized,
     Unavailable,
     UnknownEvent,
 )
-from server.wire.events import Spec, registry
-from sql.database import Conflict, DatabaseDown, Lost
+from server.wire.events import Order, Spec, registry
+from sql.database import DatabaseDown
 
 log = structlog.get_logger("socket")
 
 _ATTACHMENTS_WITHIN = 15.0
 _PER_ADDRESS = 10
 """One person or address may spend as much as so many sockets."""
+_HANDSHAKE_COST = 3
 _MALFORMED = object()
 _UNJOINED = 4
 """So many times more sockets of one address may be open before they have said who they are."""
@@ -104,7 +107,7 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
         connection = self.connections[eio_sid] = Connection(
             self.eio.sockets[eio_sid],
             self.addresses.of(request),
-            request.headers.get("User-Agent", "")[:200],
+            agent_of(request),
             options=self._options,
             flood=Bucket(self._rate, self._burst, asyncio.get_running_loop().time()),
         )
@@ -119,27 +122,27 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
         connection.lane.drop()
         connection.gone.set()
 
-    async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
-        connection = self.connections[eio_sid]
+    async def _join(self, connection: Connection, auth: Any) -> None:
+        """Answer a CONNECT: welcome the client, or say why not."""
         try:
-            if namespace not in (None, "/"):
-                raise NotFound("There is no such namespace.")
             if connection.joined:
                 raise AlreadyExists("This socket is connected already.")
-            session, cursor = await self._authenticate(data)
-            if session is None and self.anonymous[connection.address] > self._most_anonymous:
+            who, cursor = await self._authenticate(auth)
+            if who is None and self.anonymous[connection.address] > self._most_anonymous:
                 raise RateLimited(self._options.anonymous_timeout)
         except MatchaError as refusal:
-            connection.transport.write(connect_error_frame(namespace, refusal.answer()))
+            connection.transport.write(connect_error_frame(None, refusal.answer()))
+            return
+        if connection.gone.is_set():
             return
         connection.joined = True
         connection.heard_at = asyncio.get_running_loop().time()
-        connection.transport.write(connect_frame(eio_sid))
-        if session:
-            self._sign_in(connection, session, cursor)
+        connection.transport.write(connect_frame(connection.sid))
+        if who:
+            self._sign_in(connection, who, cursor)
 
-    async def _authenticate(self, auth: Any) -> tuple[Session | None, int | None]:
-        """Return session and cursor of a handshake; whatever goes wrong refuses it.
+    async def _authenticate(self, auth: Any) -> tuple[SignedIn | None, int | None]:
+        """Return who shakes hands, and the cursor; whatever goes wrong refuses it.
 
         python-socketio's client sends an empty object where no auth was given: that is nobody, too.
         """
@@ -154,7 +157,7 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
             if self._dispatch.draining:
                 raise Unavailable(retry_after=5)
             return await self._who.by_token(auth["token"]), cursor
-        except (DatabaseDown, Lost, Conflict) as fault:
+        except DatabaseDown as fault:
             raise Unavailable from fault
         except MatchaError:
             raise
@@ -163,11 +166,10 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
             log.exception("connect.failed", error_id=error_id)
             raise Internal(error_id=error_id) from fault
 
-    def _sign_in(self, connection: Connection, session: Session, cursor: int | None) -> None:
-        connection.session = session
+    def _sign_in(self, connection: Connection, who: SignedIn, cursor: int | None) -> None:
+        connection.session = who.session
         self._forget_anonymous(connection)
-        feed = self._feeds[connection.sid] = self._delivery.join(connection, session)
-        self._delivery.begin(feed, cursor)
+        self._feeds[connection.sid] = self._delivery.join(connection, who, cursor)
 
     def _forget_anonymous(self, connection: Connection) -> None:
         self.anonymous[connection.address] -= 1
@@ -188,66 +190,88 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
 
     async def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None:
         connection = self.connections[eio_sid]
-        packet = connection.half
-        if packet is None:
-            packet = Packet(encoded_packet=data)
-            if packet.attachment_count:
-                if not connection.joined:
-                    raise InvalidPacket("attachments before a handshake")
-                connection.half, connection.half_since = packet, asyncio.get_running_loop().time()
-                return
-        elif not packet.add_attachment(data):
-            return
-        connection.half = None
-        await self._receive(connection, packet)
+        half, connection.half = connection.half, None
+        packet = Packet(encoded_packet=data) if half is None else half.packet
+        if half is not None:
+            packet.add_attachment(data)
+        if packet.is_whole:
+            self._receive(connection, packet)
+        else:
+            connection.half = half or Half(packet, asyncio.get_running_loop().time())
 
-    async def _receive(self, connection: Connection, packet: Packet) -> None:
-        if packet.packet_type == CONNECT:
-            auth = _MALFORMED if packet.malformed else packet.data
-            await self._handle_connect(connection.sid, packet.namespace, auth)
-        elif packet.packet_type == DISCONNECT:
-            if connection.joined and packet.namespace in (None, "/"):
-                await connection.lane.settle()
-                self._leave(connection)
-        elif packet.packet_type in (EVENT, BINARY_EVENT):
+    def _receive(self, connection: Connection, packet: Packet) -> None:
+        """Take a packet in: what it does, it does in its turn, so that reading never waits."""
+        if packet.packet_type in (EVENT, BINARY_EVENT):
             if packet.namespace in (None, "/"):  # in any other there is nobody to answer
                 self._enter(connection, packet)
+        elif packet.packet_type == CONNECT:
+            self._enter_handshake(connection, packet)
+        elif packet.packet_type == DISCONNECT:
+            if packet.namespace in (None, "/"):
+                self._enter_farewell(connection)
         elif packet.packet_type != ACK:
             raise InvalidPacket("not a packet for a client to send")
+
+    def _enter_farewell(self, connection: Connection) -> None:
+        async def leave() -> None:
+            if connection.joined:
+                self._leave(connection)
+
+        try:
+            connection.lane.submit(Order.BARRIER, leave)
+        except RateLimited:
+            connection.transport.close()  # it leaves all the same
+
+    def _enter_handshake(self, connection: Connection, packet: Packet) -> None:
+        auth = _MALFORMED if packet.malformed else packet.data
+        try:
+            if packet.namespace not in (None, "/"):
+                raise NotFound("There is no such namespace.")
+            self._charge(connection, _HANDSHAKE_COST)
+            connection.lane.submit(Order.BARRIER, lambda: self._join(connection, auth))
+        except MatchaError as refusal:
+            connection.transport.write(connect_error_frame(packet.namespace, refusal.answer()))
 
     def _enter(self, connection: Connection, packet: Packet) -> None:
         """Name, then floods; the rest when its turn comes."""
         try:
             spec, arguments = self._admit(connection, packet)
-            if not connection.joined:
-                raise Unauthorized
             connection.lane.submit(spec.order, lambda: self._run(connection, packet, spec, arguments))
         except MatchaError as refusal:
             connection.ack(packet.id, refused(refusal).answer)
 
+    def _charge(self, connection: Connection, cost: int) -> None:
+        connection.flood.take(cost, asyncio.get_running_loop().time())
+        self.callers.take(connection.session.user_id if connection.session else connection.address, cost)
+
     def _admit(self, connection: Connection, packet: Packet) -> tuple[Spec, list[Any]]:
         if packet.malformed:
-            connection.flood.take(1, asyncio.get_running_loop().time())
+            self._charge(connection, 1)
             raise InvalidPayload.of("payload", "format", "This is not JSON.")
         name, *arguments = packet.data if isinstance(packet.data, list) and packet.data else [None]
         spec = registry.get(name) if isinstance(name, str) else None
         if spec is None:
             raise UnknownEvent
-        connection.flood.take(spec.cost, asyncio.get_running_loop().time())
-        self.callers.take(connection.session.user_id if connection.session else connection.address, spec.cost)
+        self._charge(connection, spec.cost)
         return spec, arguments
 
     async def _run(self, connection: Connection, packet: Packet, spec: Spec, arguments: list[Any]) -> None:
-        if arguments and isinstance(arguments[0], dict) and "token" in arguments[0]:
-            connection.heard_at = asyncio.get_running_loop().time()
+        if not connection.joined:
+            connection.ack(packet.id, refused(Unauthorized()).answer)
+            return
+        has_token = bool(arguments) and isinstance(arguments[0], dict) and "token" in arguments[0]
         done = await self._dispatch(spec, arguments, Caller(connection.session, connection.address, connection.agent))
-        self._take_over(connection, done)
-        connection.ack(packet.id, done.answer)
+        if has_token and done.code != Unauthorized.code:
+            connection.heard_at = asyncio.get_running_loop().time()
+        try:
+            self._take_over(connection, done)
+        finally:
+            connection.ack(packet.id, done.answer)
 
     def _take_over(self, connection: Connection, done: Done) -> None:
         """A session that began on an anonymous socket becomes the socket's."""
         if done.signed_in and connection.session is None and connection.joined:
-            self._sign_in(connection, done.signed_in.session, done.signed_in.cursor)
+            self._sign_in(connection, done.signed_in, done.signed_in.log.last_seq)
 
     # -- the sweeper -----------------------------------------------------------------------------------------------
 
@@ -257,18 +281,25 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
         while True:
             await asyncio.sleep(pause)
             for connection in list(self.connections.values()):
-                self._sweep_one(connection, asyncio.get_running_loop().time())
+                await self._sweep_one(connection, asyncio.get_running_loop().time())
 
-    def _sweep_one(self, connection: Connection, now: float) -> None:
+    async def _sweep_one(self, connection: Connection, now: float) -> None:
         if connection.transport.is_stalled():
             connection.transport.abort()
-        elif connection.half and now - connection.half_since > _ATTACHMENTS_WITHIN:
+        elif connection.half and now - connection.half.since > _ATTACHMENTS_WITHIN:
             connection.transport.close()
         elif connection.session is None:
             if now - connection.heard_at > self._options.anonymous_timeout and connection.lane.is_idle:
                 connection.end("idle")
         else:
             try:
-                self._who.check(connection.session)
-            except MatchaError:
+                await self._who.check(connection.session)
+            except SessionEnded:
                 connection.end("session_ended")
+            except DatabaseDown:
+                pass  # it is asked again
+
+
+def agent_of(request: web.Request) -> str:
+    """Return what a client calls itself, for the list of sessions."""
+    return request.headers.get("User-Agent", "").encode("utf-8", "replace").decode()[:200]

@@ -22,6 +22,11 @@ class Packet(packet.Packet):  # type: ignore[misc]
 
     malformed = False
 
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether all its attachments have come."""
+        return bool(len(self.attachments) == self.attachment_count)
+
     def decode(self, encoded_packet: object) -> int:
         """Read the packet and return how many attachments follow. Raises InvalidPacket."""
         head = _HEAD.match(encoded_packet) if isinstance(encoded_packet, str) else None
@@ -45,19 +50,20 @@ class Packet(packet.Packet):  # type: ignore[misc]
             self.malformed = True
             return None
 
-    def add_attachment(self, attachment: object) -> bool:
-        """Take the next attachment and tell whether it was the last. Raises InvalidPacket on text."""
+    def add_attachment(self, attachment: object) -> None:
+        """Take the next attachment; no event takes any yet, so only their number is kept. Raises InvalidPacket."""
         if not isinstance(attachment, bytes):
             raise InvalidPacket("text where an attachment was announced")
-        self.attachments.append(attachment)
-        if len(self.attachments) < self.attachment_count:
-            return False
+        self.attachments.append(b"")
+        if self.is_whole:
+            self._fill()
+
+    def _fill(self) -> None:
         try:
             self.data = self._filled(self.data)
         except RecursionError:
             self.malformed = True
         self.malformed |= any(attachment is not None for attachment in self.attachments)
-        return True
 
     def _filled(self, data: Any) -> Any:
         """Put each attachment in its one place; a number that names none, or one twice, is malformed."""

@@ -4,11 +4,16 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from server.context import Services, Session
+import structlog
+
+from server.context import Log, Services, Session, SignedIn
 from server.wire.errors import SessionEnded, Unauthorized
 from server.wire.events import Spec
 from sql import session as sessions
-from sql.transaction import Tx, transact
+from sql.database import DatabaseDown
+from sql.transaction import CommitUnknown
+
+log = structlog.get_logger("who")
 
 _TOUCH_EVERY = timedelta(minutes=10)
 
@@ -21,26 +26,33 @@ class Who:
         self._idle = services.config.session.idle_days * 86_400
         self._touching: set[asyncio.Task[None]] = set()
 
-    async def by_token(self, token: object) -> Session:
-        """Return the session that a token names. Raises Unauthorized, SessionEnded."""
-        user_id, session_id = self._services.tokens.read_session(token)
-        row = await sessions.get(self._reading(), user_id=user_id, id=session_id)
+    async def by_token(self, token: object) -> SignedIn:
+        """Return the session that a token names. Raises Unauthorized, SessionEnded, DatabaseDown."""
+        return await self._look_up(*self._services.tokens.read_session(token))
+
+    async def _look_up(self, user_id: int, session_id: str) -> SignedIn:
+        row = await self._services.read(lambda tx: sessions.get(tx, user_id=user_id, id=session_id))
         if row is None or not row.is_live(self._services.clock.now(), self._idle):
             raise SessionEnded
-        return Session(row.user_id, row.id, row.expires_at, row.last_seen_at, row.auth_epoch)
+        session = Session(row.user_id, row.id, row.expires_at, row.last_seen_at, row.auth_epoch)
+        return SignedIn(session, Log(row.last_seq, row.purged_seq))
 
     async def still_live(self, user_id: int, session_ids: list[str]) -> set[str]:
-        """Return which of these sessions are live."""
-        rows = await sessions.list_of(self._reading(), user_id=user_id, ids=session_ids)
+        """Return which of these sessions are live. Raises DatabaseDown."""
+        rows = await self._services.read(lambda tx: sessions.list_of(tx, user_id=user_id, ids=session_ids))
         now = self._services.clock.now()
         return {row.id for row in rows if row.is_live(now, self._idle)}
 
-    def check(self, session: Session) -> None:
-        """Check a session that a socket remembers. Raises SessionEnded."""
+    async def check(self, session: Session) -> None:
+        """Check a session that a socket remembers. Raises SessionEnded, DatabaseDown.
+
+        One that has rested too long here may have been used elsewhere: the database knows.
+        """
         now = self._services.clock.now()
-        rested = (now - session.last_seen_at).total_seconds()
-        if session.ended or now >= session.expires_at or rested >= self._idle:
+        if session.ended or now >= session.expires_at:
             raise SessionEnded
+        if (now - session.last_seen_at).total_seconds() >= self._idle:
+            session.last_seen_at = (await self._look_up(session.user_id, session.id)).session.last_seen_at
 
     async def identify(
         self, spec: Spec, payload: Any, remembered: Session | None, token: object = None
@@ -49,9 +61,9 @@ class Who:
         fields = payload if isinstance(payload, dict) else {}
         session = remembered
         if "token" in fields or token is not None:
-            session = await self.by_token(fields.pop("token", token))
+            session = (await self.by_token(fields.pop("token", token))).session
         if session:
-            self.check(session)
+            await self.check(session)
             self._note_use(session)
         if "user_id" in fields and "user_id" not in spec.model.model_fields:
             claimed = fields.pop("user_id")
@@ -65,20 +77,16 @@ class Who:
     def _note_use(self, session: Session) -> None:
         """Now and then write down, beside the event, that the session is in use."""
         now = self._services.clock.now()
-        if now - session.last_seen_at <= _TOUCH_EVERY:
-            return
-        session.last_seen_at = now
-        task = asyncio.get_running_loop().create_task(self._write_touch(session))
-        self._touching.add(task)
-        task.add_done_callback(self._touching.discard)
+        if now - session.last_seen_at > _TOUCH_EVERY:
+            session.last_seen_at = now
+            task = asyncio.get_running_loop().create_task(self._write_use(session))
+            self._touching.add(task)
+            task.add_done_callback(self._touching.discard)
 
-    async def _write_touch(self, session: Session) -> None:
-        async def touch(tx: Tx) -> None:
-            await sessions.update_last_seen(tx, user_id=session.user_id, id=session.id)
-
-        services = self._services
-        await transact(services.database, services.clock.now(), touch, random=services.ids.random)
-
-    def _reading(self) -> Tx:
-        deadline = asyncio.get_running_loop().time() + self._services.database.timeout
-        return Tx(self._services.database, now=self._services.clock.now(), deadline=deadline)
+    async def _write_use(self, session: Session) -> None:
+        try:
+            await self._services.transact(
+                lambda tx: sessions.update_last_seen(tx, user_id=session.user_id, id=session.id)
+            )
+        except (DatabaseDown, CommitUnknown) as fault:
+            log.warning("session.use_not_noted", user_id=session.user_id, reason=str(fault))
