@@ -1,5 +1,6 @@
 """Access: whom the caller may see, and what is between them, fetched and decided in one act."""
 
+import asyncio
 import hashlib
 from datetime import datetime, time, timedelta
 
@@ -12,10 +13,11 @@ from server.wire.errors import (
     NotVerified,
     RateLimited,
     SessionEnded,
-    Unauthorized,
+    Unavailable,
 )
 from sql import account, quota, relation
 from sql.account import Account, State
+from sql.database import Conflict
 from sql.relation import Pair
 
 _KNOWN_FOR = 30 * 86_400
@@ -87,10 +89,21 @@ def digest(text: str) -> str:
 
 
 async def prove(ctx: Context, name: str, found: Account | None, password: str) -> Account:
-    """Check a password, within the limits on wrong ones. Raises InvalidCredentials, RateLimited, Unavailable.
+    """Check a password, within the limits on wrong ones; before anything is locked, since it takes long.
 
-    A try is counted before it is checked and taken back when it was right: many at once can't slip through. Where an
-    account was signed in to before, strangers who try elsewhere don't lock its owner out.
+    Raises InvalidCredentials, RateLimited, Unavailable.
+    """
+    what = f"proof of {found.password_hash if found else name}"
+    matches = await ctx.once(what, lambda: _check(ctx, name, found, password))
+    if not matches or found is None:
+        raise InvalidCredentials
+    return found
+
+
+async def _check(ctx: Context, name: str, found: Account | None, password: str) -> bool:
+    """A try is counted before it is checked and taken back unless it was wrong: many at once can't slip through.
+
+    Where an account was signed in to before, strangers who try elsewhere don't lock its owner out.
     """
     windows, limits = ctx.services.windows, ctx.config.limits
     target = str(found.id) if found else digest(name.casefold())
@@ -102,63 +115,57 @@ async def prove(ctx: Context, name: str, found: Account | None, password: str) -
             window=limits.login_failures_address_window,
         )
     ]
-    if not await windows.is_remembered(place):
-        hits.append(
-            await windows.hit(
-                f"login:account:{target}",
-                limit=ctx.limit("login_failures_account"),
-                window=limits.login_failures_account_window,
+    try:
+        if not await windows.is_remembered(place):
+            hits.append(
+                await windows.hit(
+                    f"login:account:{target}",
+                    limit=ctx.limit("login_failures_account"),
+                    window=limits.login_failures_account_window,
+                )
             )
-        )
-    matches = await ctx.services.passwords.verify(found.password_hash if found else None, password)
-    if not matches or found is None:
-        raise InvalidCredentials
-    await windows.take_back(*hits)
-    await windows.remember(place, seconds=_KNOWN_FOR)
-    return found
+        matches = await ctx.services.passwords.verify(found.password_hash if found else None, password)
+    except (RateLimited, Unavailable, asyncio.CancelledError):
+        await windows.take_back(*hits)
+        raise
+    if matches:
+        await windows.take_back(*hits)
+        await windows.remember(place, seconds=_KNOWN_FOR)
+    return matches
 
 
 async def prove_by_name(ctx: Context, name: str, password: str) -> Account:
-    """Return the account that login (or mail) and password name, if it may act.
-
-    Raises InvalidCredentials, NotVerified, Forbidden, RateLimited, Unavailable.
-    """
+    """Return the account of this login (or mail) and password. Raises InvalidCredentials, RateLimited, Unavailable."""
     by = account.get_by_mail(ctx.tx, mail=name) if "@" in name else account.get_by_login(ctx.tx, login=name)
-    proven = await prove(ctx, name, await by, password)
+    return await prove(ctx, name, await by, password)
+
+
+async def lock_proven(ctx: Context, proven: Account) -> Account:
+    """Return an account whose password was proven, locked, if it may act. Raises NotVerified, Forbidden."""
     current = await account.lock(ctx.tx, id=proven.id)
     if current is None or current.password_hash != proven.password_hash:
-        raise InvalidCredentials  # changed while we looked
+        raise Conflict("the account was changed while its password was checked")  # the event is tried again
     if current.state is State.UNVERIFIED:
         raise NotVerified
     if current.state is not State.ACTIVE:
         raise Forbidden("This account is closed.")
-    if ctx.services.passwords.is_outdated(current.password_hash):
-        fresh = await ctx.services.passwords.hash(password)
-        await account.update_hash(ctx.tx, id=current.id, password_hash=fresh)
     return current
 
 
-async def lock_own_account(ctx: Context) -> Account:
-    """Return the caller's account, locked. Raises SessionEnded when it is not active any more."""
-    own = await account.lock(ctx.tx, id=ctx.user_id)
+async def get_caller(ctx: Context, login: str | None, password: str | None) -> Account:
+    """Return who calls: by session, or by login and password; with both, they must agree.
+
+    Raises Unauthorized, SessionEnded, InvalidCredentials, RateLimited, Unavailable.
+    """
+    if login is not None and password is not None:
+        proven = await prove_by_name(ctx, login, password)
+        if ctx.session and ctx.user_id != proven.id:
+            raise InvalidCredentials
+        return proven
+    own = await account.get(ctx.tx, id=ctx.user_id)
     if own is None or own.state is not State.ACTIVE:
         raise SessionEnded
     return own
-
-
-async def caller_or_credentials(ctx: Context, login: str | None, password: str | None) -> Account:
-    """Return who calls: by session, or by login and password; with both, they must agree.
-
-    Raises Unauthorized, SessionEnded, InvalidCredentials.
-    """
-    if login is None or password is None:
-        if ctx.session is None:
-            raise Unauthorized
-        return await lock_own_account(ctx)
-    proven = await prove_by_name(ctx, login, password)
-    if ctx.session and ctx.user_id != proven.id:
-        raise InvalidCredentials
-    return proven
 
 
 async def spend(ctx: Context, user_id: int, act: quota.Act, *, limit: str, target_id: int = 0) -> None:

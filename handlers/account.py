@@ -1,11 +1,12 @@
 """Accounts: registration, and the link that confirms an address."""
 
 from datetime import timedelta
+from functools import partial
 
-from handlers import access, details
+from handlers import details
 from server.context import Context
 from server.wire.answers import Registered
-from server.wire.errors import AlreadyExists, InvalidLink, RateLimited
+from server.wire.errors import AlreadyExists, InvalidLink
 from server.wire.events import event
 from server.wire.fields import (
     UNSET,
@@ -55,7 +56,7 @@ async def register(
     """Make an account, which sleeps until its address is confirmed by the link that is mailed.
 
     An address that is taken makes an account that never wakes, and its owner is told: the answer tells nobody whether
-    an address has an account. Raises AlreadyExists (the login), RateLimited.
+    an address has an account. Raises AlreadyExists (the login), RateLimited, Unavailable.
     """
     said = details.Details(
         ctx.today,
@@ -69,14 +70,11 @@ async def register(
         wish=wish,
     )
     ctx.services.passwords.check(password, field="password", own=(login, mail, first_name, last_name))
-    await ctx.services.windows.hit(
-        f"registration:{ctx.address}",
-        limit=ctx.limit("registrations"),
-        window=ctx.config.limits.registrations_window,
-    )
+    await ctx.once("registration", partial(_count, ctx))
     if await account.get_by_login(ctx.tx, login=login):
         raise AlreadyExists("This login is taken.")
-    password_hash = await ctx.services.passwords.hash(password)
+    password_hash = await ctx.once("hash", partial(ctx.services.passwords.hash, password))
+    may_mail = await ctx.once("mail", partial(details.may_mail, ctx, mail))
     owner = await account.get_by_mail(ctx.tx, mail=mail)
     made = Account(ctx.services.ids.number(), login, None if owner else mail, password_hash, State.UNVERIFIED, language)
     await _insert(ctx, made)
@@ -84,12 +82,20 @@ async def register(
     await said.write(ctx, made.id)
     await sync.insert_stream(ctx.tx, user_id=made.id)
     nonce = await _insert_link(ctx, made)
-    if await _may_mail(ctx, mail):
+    if may_mail:
         if owner:
             await ctx.mail("taken", owner)
         else:
             await ctx.mail("verify", made, user_id=made.id, nonce=nonce)
     return Registered(user_id=made.id)
+
+
+async def _count(ctx: Context) -> None:
+    await ctx.services.windows.hit(
+        f"registration:{ctx.address}",
+        limit=ctx.limit("registrations"),
+        window=ctx.config.limits.registrations_window,
+    )
 
 
 async def _insert(ctx: Context, made: Account) -> None:
@@ -119,23 +125,6 @@ async def _insert_link(ctx: Context, made: Account) -> str:
         expires_at=ctx.now + timedelta(hours=ctx.config.links.verify_hours),
     )
     return nonce
-
-
-async def _may_mail(ctx: Context, mail: str) -> bool:
-    """Tell whether this mailbox, and this address, may be mailed to; the answer is the same if not."""
-    windows, limits = ctx.services.windows, ctx.config.limits
-    try:
-        await windows.hit(
-            f"mail:mailbox:{access.digest(account.mail_key(mail))}",
-            limit=ctx.limit("mails_mailbox"),
-            window=limits.mails_mailbox_window,
-        )
-        await windows.hit(
-            f"mail:address:{ctx.address}", limit=ctx.limit("mails_address"), window=limits.mails_address_window
-        )
-    except RateLimited:
-        return False
-    return True
 
 
 @event("user/verification", public=True)

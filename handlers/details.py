@@ -1,14 +1,15 @@
-"""What people say of themselves, written alike by registration and by saving the profile."""
+"""What people say of themselves, taken alike by registration and by saving the profile."""
 
 from datetime import date
 from typing import Any
 
+from handlers import access
 from handlers.matching.age import age_on, latest_birth
 from handlers.matching.cells import Cell
 from server.context import Context
-from server.wire.errors import InvalidPayload
+from server.wire.errors import InvalidPayload, RateLimited
 from server.wire.fields import UNSET, Gps, Wish
-from sql import profile
+from sql import account, profile
 from sql.profile import GENDERS
 
 _YOUNGEST, _OLDEST = 18, 120
@@ -16,6 +17,9 @@ _YOUNGEST, _OLDEST = 18, 120
 
 def check(fields: dict[str, Any]) -> None:
     """Check what concerns several fields. Raises InvalidPayload."""
+    if ("login" in fields) != ("password" in fields):
+        missing = "password" if "login" in fields else "login"
+        raise InvalidPayload.of(missing, "required", "Give login and password, or neither.")
     if fields.get("age") is not None and fields.get("birth_date") is not None:
         raise InvalidPayload.of("age", "conflict", "Give age or birth_date, not both.")
     wish = fields.get("wish")
@@ -97,3 +101,25 @@ _COLUMNS = {
     "gps": _gps,
     "wish": _wish,
 }
+
+
+async def count_mail(ctx: Context, mail: str) -> None:
+    """Count a mail to this mailbox, asked for from this address. Raises RateLimited, Unavailable."""
+    windows, limits = ctx.services.windows, ctx.config.limits
+    await windows.hit(
+        f"mail:mailbox:{access.digest(account.mail_key(mail))}",
+        limit=ctx.limit("mails_mailbox"),
+        window=limits.mails_mailbox_window,
+    )
+    await windows.hit(
+        f"mail:address:{ctx.address}", limit=ctx.limit("mails_address"), window=limits.mails_address_window
+    )
+
+
+async def may_mail(ctx: Context, mail: str) -> bool:
+    """Count a mail too, and tell whether it may leave: where nobody may learn of it, the answer is the same if not."""
+    try:
+        await count_mail(ctx, mail)
+    except RateLimited:
+        return False
+    return True

@@ -1,5 +1,7 @@
 """Messages: written once, numbered without a gap, read by two people and nobody else."""
 
+from functools import partial
+
 from handlers import access
 from handlers.card import as_seen_by
 from server.context import Context
@@ -23,14 +25,16 @@ async def send(ctx: Context, *, target_user_id: UserId, random_id: Int32, messag
     Raises Blacklisted (900), NotFound, NotConnected, in this order; AlreadyExists (this random_id, another text);
     RateLimited.
     """
-    pair = await _lock_writable(ctx, target_user_id)
+    pair = await _lock_readable(ctx, target_user_id)
     if sent := await _repeated(ctx, pair, random_id, message):
         return sent
-    ctx.services.messages.take(ctx.user_id)
+    if not pair.connected:
+        raise NotConnected
+    await ctx.once("message", partial(_count, ctx))
     return await _append(ctx, pair, random_id, message)
 
 
-async def _lock_writable(ctx: Context, target_user_id: int) -> Pair:
+async def _lock_readable(ctx: Context, target_user_id: int) -> Pair:
     access.not_oneself(ctx, target_user_id)
     is_there = await access.lock_standing(ctx, target_user_id)
     pair = await relation.lock(ctx.tx, **relation.key(ctx.user_id, target_user_id)._asdict())
@@ -38,9 +42,13 @@ async def _lock_writable(ctx: Context, target_user_id: int) -> Pair:
         raise Blacklisted
     if not is_there or (pair and access.is_hidden(pair)):
         raise NotFound
-    if pair is None or not pair.connected:
+    if pair is None:
         raise NotConnected
     return pair
+
+
+async def _count(ctx: Context) -> None:
+    ctx.services.messages.take(ctx.user_id)
 
 
 async def _repeated(ctx: Context, pair: Pair, random_id: int, body: str) -> Sent | None:
@@ -57,12 +65,13 @@ async def _append(ctx: Context, pair: Pair, random_id: int, body: str) -> Sent:
     mine, theirs = pair.side(ctx.user_id), pair.side(pair.other(ctx.user_id))
     if mine.unanswered >= ctx.limit("unanswered"):
         raise RateLimited(_UNANSWERED_FOR, "Wait for an answer before you write more.")
+    sent_at = max(ctx.now, pair.active_at or ctx.now)  # who waited for the lock does not write into the past
     pair.last_seq += 1
-    pair.active_at = ctx.now
+    pair.active_at = sent_at
     mine.unanswered += 1
     theirs.unanswered = 0
     theirs.unread += 1
-    new = Message(pair.low_id, pair.high_id, pair.last_seq, ctx.user_id, random_id, body, ctx.now)
+    new = Message(pair.low_id, pair.high_id, pair.last_seq, ctx.user_id, random_id, body, sent_at)
     await message.insert(ctx.tx, new)
     await relation.update(ctx.tx, pair)
     for user_id in (pair.low_id, pair.high_id):

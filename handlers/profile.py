@@ -1,6 +1,7 @@
 """Profiles: one's own, and those of others."""
 
 from datetime import timedelta
+from functools import partial
 
 from handlers import access, details
 from handlers.card import get_own, list_people
@@ -80,7 +81,9 @@ async def save(
     """Change what is given and nothing else.
 
     Login and password may stand for a session, or be the current ones beside it. A new login or address needs
-    `old_pass`; a new address counts once it is confirmed. Raises InvalidCredentials, AlreadyExists, RateLimited.
+    `old_pass`; a new address counts once it is confirmed.
+
+    Raises InvalidCredentials, NotVerified, Forbidden, AlreadyExists, RateLimited, Unavailable.
     """
     said = details.Details(
         ctx.today,
@@ -95,12 +98,15 @@ async def save(
         gps=gps,
         wish=wish,
     )
-    own = await access.caller_or_credentials(ctx, login, password)
+    found = await access.get_caller(ctx, login, password)
+    if new_login or new_mail:
+        await _prove_for_change(ctx, found, new_mail, old_pass)
+    own = await access.lock_proven(ctx, found)
     if gps is not UNSET:
         await _count_move(ctx, own.id, gps)
     await said.write(ctx, own.id)
     if new_login or new_mail:
-        await _change_account(ctx, own, new_login, new_mail, old_pass)
+        await _change_account(ctx, own, new_login, new_mail)
     _, shown = await get_own(ctx, own.id)
     return shown
 
@@ -113,12 +119,18 @@ async def _count_move(ctx: Context, user_id: int, gps: Gps | None) -> None:
         await access.spend(ctx, user_id, Act.MOVE, limit="moves_day")
 
 
-async def _change_account(
-    ctx: Context, own: Account, login: str | None, mail: str | None, old_pass: str | None
-) -> None:
+async def _prove_for_change(ctx: Context, own: Account, mail: str | None, old_pass: str | None) -> None:
+    """Check the current password, and count the mails; what the old address cannot be told of does not happen."""
     if old_pass is None:
         raise InvalidPayload.of("old_pass", "required", "Changing login or mail needs the current password.")
     await access.prove(ctx, own.login, own, old_pass)
+    if mail:
+        assert own.mail, "who can sign in has confirmed an address"
+        await ctx.once("notice", partial(details.count_mail, ctx, own.mail))
+        await ctx.once("link", partial(details.may_mail, ctx, mail))
+
+
+async def _change_account(ctx: Context, own: Account, login: str | None, mail: str | None) -> None:
     if login:
         try:
             await account.update_login(ctx.tx, id=own.id, login=login)
@@ -143,7 +155,7 @@ async def _ask_to_confirm(ctx: Context, own: Account, mail: str) -> None:
     )
     await ctx.mail("moved", own)
     owner = await account.get_by_mail(ctx.tx, mail=mail)
-    if owner is None or owner.id == own.id:
+    if await ctx.once("link", partial(details.may_mail, ctx, mail)) and (owner is None or owner.id == own.id):
         await ctx.mail("mail", own._replace(mail=mail), user_id=own.id, nonce=nonce)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import partial
 from typing import Any, Literal
 
 from handlers.card import Viewer, list_cards, list_people
@@ -53,7 +54,7 @@ async def find(
     cursor: Cursor | None = None,
 ) -> Found:
     """Return a page of those who are eligible. Raises RateLimited, InvalidPayload (an old or foreign cursor)."""
-    ctx.services.searches.take(ctx.user_id)
+    await ctx.once("search", partial(_count, ctx))
     viewer, _, _ = await list_people(ctx, [])
     reach = round_up(distance_max) if distance_max else None
     direction = _BEST_FIRST[sort_by] if order is ABSENT else order
@@ -75,6 +76,10 @@ async def find(
         cursor=ctx.services.tokens.page(what, [shown[-1].value, shown[-1].tie, _day(ctx, after)]) if more else None,
         distance_max=reach,
     )
+
+
+async def _count(ctx: Context) -> None:
+    ctx.services.searches.take(ctx.user_id)
 
 
 def _cosine(reach: int | None) -> float | None:

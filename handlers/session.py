@@ -9,7 +9,9 @@ from server.wire.answers import LoggedIn, Nothing, iso
 from server.wire.errors import InvalidPayload, Unauthorized
 from server.wire.events import Order, event
 from server.wire.fields import ABSENT, Login, Password
+from sql import account as accounts
 from sql import session, sync
+from sql.account import Account
 from sql.transaction import Ended
 
 
@@ -19,7 +21,11 @@ async def login(ctx: Context, *, login: Login, password: Password) -> LoggedIn:
 
     Raises InvalidCredentials, RateLimited, Unavailable; only with the right password NotVerified, Forbidden (closed).
     """
-    account = await access.prove_by_name(ctx, login, password)
+    proven = await access.prove_by_name(ctx, login, password)
+    fresh = await _fresh_hash(ctx, proven, password)
+    account = await access.lock_proven(ctx, proven)
+    if fresh:
+        await accounts.update_hash(ctx.tx, id=account.id, password_hash=fresh)
     expires_at = ctx.now + timedelta(days=ctx.config.session.max_days)
     session_id = ctx.services.ids.token()
     await session.insert(
@@ -36,6 +42,13 @@ async def login(ctx: Context, *, login: Login, password: Password) -> LoggedIn:
     )
 
 
+async def _fresh_hash(ctx: Context, proven: Account, password: str) -> str | None:
+    """Return a hash made with today's settings, if the one that is kept was made with others."""
+    if not ctx.services.passwords.is_outdated(proven.password_hash):
+        return None
+    return await ctx.once("hash", lambda: ctx.services.passwords.hash(password))
+
+
 def _both_or_none(fields: dict[str, Any]) -> None:
     if len(fields) == 1:
         missing = "password" if "login" in fields else "login"
@@ -49,7 +62,7 @@ async def logout(ctx: Context, *, login: Login = ABSENT, password: Password = AB
     Raises Unauthorized, InvalidCredentials, NotVerified, Forbidden, RateLimited, Unavailable.
     """
     if login is not ABSENT:
-        account = await access.prove_by_name(ctx, login, password)
+        account = await access.lock_proven(ctx, await access.prove_by_name(ctx, login, password))
         await session.end_all(ctx.tx, user_id=account.id)
         ctx.tx.end_sessions(Ended(account.id))
         return Nothing()

@@ -63,7 +63,7 @@ def create_app(config: Config, *, clock: Clock | None = None, ids: Ids | None = 
 
     dispatcher = Dispatcher(services, who, deliver)
     gateway = Gateway(services, who, dispatcher, delivery)
-    adapter = Adapter(dispatcher, gateway, config.server.allowed_origins)
+    adapter = Adapter(dispatcher, gateway, config.server)
     health = Health(services.database, redis, dispatcher)
 
     app = web.Application(middlewares=[safe_headers], client_max_size=LARGEST_BODY)

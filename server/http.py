@@ -1,16 +1,20 @@
 """HTTP: the same events by routes, for those who have no socket. One table, one adapter, no rule of its own."""
 
+import asyncio
+import logging
 import re
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
+from server.config import Server
 from server.health import Health
 from server.socket.dispatch import Caller, Dispatcher, Done, refused
-from server.socket.gateway import Gateway
+from server.socket.gateway import Gateway, agent_of
 from server.wire.errors import Forbidden, InvalidPayload, MatchaError, UnknownEvent
 from server.wire.events import Spec, registry
 
@@ -24,21 +28,31 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'",
 }
 _STATUS = {900: 403}
+_ONLY: dict[str, Any] = {"GET": {"allow_head": False}}
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
+
+
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    """aiohttp logs a request that it cannot read, whole and with its query: such records are dropped."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+logging.getLogger("aiohttp.server").addFilter(_is_our_fault)
 
 
 class Adapter:
     """Turns a request into an event and its answer into a response."""
 
-    def __init__(self, dispatcher: Dispatcher, gateway: Gateway, origins: frozenset[str]) -> None:
+    def __init__(self, dispatcher: Dispatcher, gateway: Gateway, config: Server) -> None:
         self._dispatch = dispatcher
         self._gateway = gateway
-        self._origins = origins
+        self._origins = config.allowed_origins
+        self._body_within = config.event_timeout
 
     def routes(self) -> list[web.RouteDef]:
         """Return a route for each method of each event, with and without the last slash."""
         return [
-            web.route(method, f"/api/{spec.name}{slash}", self._handler(spec))
+            web.route(method, f"/api/{spec.name}{slash}", self._handler(spec), **_ONLY.get(method, {}))
             for spec in registry.values()
             for method in spec.methods
             for slash in ("", "/")
@@ -50,6 +64,8 @@ class Adapter:
                 done = await self._handle(request, spec)
             except MatchaError as refusal:
                 done = refused(refusal)
+            except Exception as fault:
+                done = self._dispatch.failed(spec, fault)
             return _response(done)
 
         return handle
@@ -59,10 +75,10 @@ class Adapter:
             raise Forbidden("Pages of other origins may not call this.")
         address = self._gateway.addresses.of(request)
         self._gateway.callers.take(address, spec.cost)
-        payload = _query(request, spec) if request.method == "GET" else await _body(request)
+        payload = _query(request, spec) if request.method == "GET" else await _body(request, self._body_within)
         scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
         token = bearer.strip() if scheme.lower() == "bearer" else None
-        caller = Caller(None, address, request.headers.get("User-Agent", "")[:200], token)
+        caller = Caller(None, address, agent_of(request), token)
         return await self._dispatch(spec, [payload], caller)
 
 
@@ -84,13 +100,16 @@ def _parsed(text: str, kind: type) -> Any:
     return {"true": True, "false": False}.get(text, text) if kind is bool else text
 
 
-async def _body(request: web.Request) -> Any:
+async def _body(request: web.Request, within: float) -> Any:
     if request.content_length == 0 or not request.body_exists:
         return {}
     if request.content_type != "application/json":
         raise InvalidPayload.of("payload", "type", "Send JSON, with Content-Type: application/json.")
     try:
-        return msgspec.json.decode(await request.read())
+        async with asyncio.timeout(within):
+            return msgspec.json.decode(await request.read())
+    except (TimeoutError, web.RequestPayloadError):
+        raise InvalidPayload.of("payload", "format", "The body did not arrive whole.") from None
     except web.HTTPRequestEntityTooLarge:
         raise InvalidPayload.of("payload", "max_length", "This is too large.") from None
     except (msgspec.MsgspecError, RecursionError, ValueError):
@@ -107,14 +126,21 @@ async def safe_headers(request: web.Request, handler: Handler) -> web.StreamResp
     try:
         response = await handler(request)
     except web.HTTPException as fault:
-        if request.path.startswith("/api/"):
-            response = _response(refused(UnknownEvent()))
-            response.set_status(fault.status)
-        else:
-            response = web.Response(text=fault.reason, status=fault.status)
+        response = _fault(request, fault)
     if not response.prepared:
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)
+    return response
+
+
+def _fault(request: web.Request, fault: web.HTTPException) -> web.Response:
+    if request.path.startswith("/api/"):
+        response = _response(refused(UnknownEvent()))
+        response.set_status(fault.status)
+    else:
+        response = web.Response(text=fault.reason, status=fault.status)
+    if allowed := fault.headers.get("Allow"):
+        response.headers["Allow"] = allowed
     return response
 
 

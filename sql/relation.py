@@ -1,6 +1,6 @@
 """Two people: every statement on the `pair` table."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -77,7 +77,7 @@ _CONNECTED_OF = (
     " ORDER BY `active_at` DESC,`{theirs}` DESC LIMIT %(limit)s)"
 )
 _LIST_CONNECTED = compile_(
-    "SELECT `low_id`,`high_id` FROM ("
+    "SELECT `low_id`,`high_id`,`active_at` FROM ("
     + _CONNECTED_OF.format(mine="low", theirs="high_id")
     + " UNION ALL "
     + _CONNECTED_OF.format(mine="high", theirs="low_id")
@@ -90,6 +90,12 @@ _SUM_UNREAD = compile_(
     "SELECT `high_unread` `unread` FROM `pair` WHERE `high_id`=%(user_id)s AND `connected`=%(yes)s"
     ") `both`"
 )
+
+
+class _Place(NamedTuple):
+    low_id: int
+    high_id: int
+    active_at: datetime
 
 
 class _Row(NamedTuple):
@@ -141,12 +147,13 @@ async def list_by_key(tx: Tx, *, keys: list[Key]) -> dict[Key, Pair]:
 
 
 async def list_connected(tx: Tx, *, user_id: int, active_at: datetime, other_id: int, limit: int) -> list[Pair]:
-    """Return the connections before a place in the list, last activity first."""
-    keys = await tx.many(
-        _LIST_CONNECTED, Key, user_id=user_id, active_at=active_at, other_id=other_id, limit=limit, yes=True
+    """Return the connections before a place in the list, last activity first, as it was when the list was read."""
+    places = await tx.many(
+        _LIST_CONNECTED, _Place, user_id=user_id, active_at=active_at, other_id=other_id, limit=limit, yes=True
     )
-    pairs = await list_by_key(tx, keys=keys)
-    return [pairs[key] for key in keys if key in pairs]
+    pairs = await list_by_key(tx, keys=[Key(place.low_id, place.high_id) for place in places])
+    listed = [(pairs.get(Key(place.low_id, place.high_id)), place) for place in places]
+    return [replace(pair, active_at=place.active_at) for pair, place in listed if pair]
 
 
 async def sum_unread(tx: Tx, *, user_id: int) -> int:

@@ -53,12 +53,16 @@ class Dispatcher:
         except (DatabaseDown, CommitUnknown, TimeoutError) as fault:
             log.warning("event.unavailable", event_name=spec.name, reason=str(fault) or "timed out")
             done = refused(Unavailable(unknown=is_unknown(fault)))
-        except Exception:
-            error_id = self._services.ids.token()
-            log.exception("event.failed", event_name=spec.name, error_id=error_id)
-            done = refused(Internal(error_id=error_id))
+        except Exception as fault:
+            done = self.failed(spec, fault)
         log.debug("event", event_name=spec.name, code=done.code)
         return done
+
+    def failed(self, spec: Spec, fault: Exception) -> Done:
+        """Log our fault, and return the answer that names the line in the log."""
+        error_id = self._services.ids.token()
+        log.error("event.failed", event_name=spec.name, error_id=error_id, exc_info=fault)
+        return refused(Internal(error_id=error_id))
 
     async def _run(self, spec: Spec, arguments: list[Any], caller: Caller) -> Done:
         if self.draining:
