@@ -1,7 +1,6 @@
 """Accounts: registration, and the link that confirms an address."""
 
 from datetime import timedelta
-from functools import partial
 
 from handlers import details
 from server.context import Context
@@ -70,11 +69,11 @@ async def register(
         wish=wish,
     )
     ctx.services.passwords.check(password, field="password", own=(login, mail, first_name, last_name))
-    await ctx.once("registration", partial(_count, ctx))
+    await ctx.once("registration", lambda: _count(ctx))
     if await account.get_by_login(ctx.tx, login=login):
         raise AlreadyExists("This login is taken.")
-    password_hash = await ctx.once("hash", partial(ctx.services.passwords.hash, password))
-    may_mail = await ctx.once("mail", partial(details.may_mail, ctx, mail))
+    password_hash = await ctx.once("hash", lambda: ctx.services.passwords.hash(password))
+    may_mail = await ctx.once("mail", lambda: details.may_mail(ctx, mail))
     owner = await account.get_by_mail(ctx.tx, mail=mail)
     made = Account(ctx.services.ids.number(), login, None if owner else mail, password_hash, State.UNVERIFIED, language)
     await _insert(ctx, made)

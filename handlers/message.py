@@ -1,7 +1,5 @@
 """Messages: written once, numbered without a gap, read by two people and nobody else."""
 
-from functools import partial
-
 from handlers import access
 from handlers.card import as_seen_by
 from server.context import Context
@@ -30,7 +28,7 @@ async def send(ctx: Context, *, target_user_id: UserId, random_id: Int32, messag
         return sent
     if not pair.connected:
         raise NotConnected
-    await ctx.once("message", partial(_count, ctx))
+    await ctx.once("message", lambda: _count(ctx))
     return await _append(ctx, pair, random_id, message)
 
 

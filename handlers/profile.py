@@ -1,7 +1,6 @@
 """Profiles: one's own, and those of others."""
 
 from datetime import timedelta
-from functools import partial
 
 from handlers import access, details
 from handlers.card import get_own, list_people
@@ -126,8 +125,8 @@ async def _prove_for_change(ctx: Context, own: Account, mail: str | None, old_pa
     await access.prove(ctx, own.login, own, old_pass)
     if mail:
         assert own.mail, "who can sign in has confirmed an address"
-        await ctx.once("notice", partial(details.count_mail, ctx, own.mail))
-        await ctx.once("link", partial(details.may_mail, ctx, mail))
+        await ctx.once("notice", lambda: details.count_mail(ctx, own.mail))
+        await ctx.once("link", lambda: details.may_mail(ctx, mail))
 
 
 async def _change_account(ctx: Context, own: Account, login: str | None, mail: str | None) -> None:
@@ -155,7 +154,7 @@ async def _ask_to_confirm(ctx: Context, own: Account, mail: str) -> None:
     )
     await ctx.mail("moved", own)
     owner = await account.get_by_mail(ctx.tx, mail=mail)
-    if await ctx.once("link", partial(details.may_mail, ctx, mail)) and (owner is None or owner.id == own.id):
+    if await ctx.once("link", lambda: details.may_mail(ctx, mail)) and (owner is None or owner.id == own.id):
         await ctx.mail("mail", own._replace(mail=mail), user_id=own.id, nonce=nonce)
 
 

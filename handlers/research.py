@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from functools import partial
 from typing import Any, Literal
 
 from handlers.card import Viewer, list_cards, list_people
@@ -54,7 +53,7 @@ async def find(
     cursor: Cursor | None = None,
 ) -> Found:
     """Return a page of those who are eligible. Raises RateLimited, InvalidPayload (an old or foreign cursor)."""
-    await ctx.once("search", partial(_count, ctx))
+    await ctx.once("search", lambda: _count(ctx))
     viewer, _, _ = await list_people(ctx, [])
     reach = round_up(distance_max) if distance_max else None
     direction = _BEST_FIRST[sort_by] if order is ABSENT else order
