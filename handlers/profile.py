@@ -124,8 +124,8 @@ async def _prove_for_change(ctx: Context, own: Account, mail: str | None, old_pa
         raise InvalidPayload.of("old_pass", "required", "Changing login or mail needs the current password.")
     await access.prove(ctx, own.login, own, old_pass)
     if mail:
-        assert own.mail, "who can sign in has confirmed an address"
-        await ctx.once("notice", lambda: details.count_mail(ctx, own.mail))
+        old_mail = own.mail or ""  # who can sign in has one
+        await ctx.once("notice", lambda: details.count_mail(ctx, old_mail))
         await ctx.once("link", lambda: details.may_mail(ctx, mail))
 
 
