@@ -1,5 +1,6 @@
 """Relations: likes, requests, connections and blocks, and the one table that says how they follow on each other."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from handlers import access
@@ -115,19 +116,19 @@ async def _save(ctx: Context, pair: Pair, was_connected: bool) -> None:
 @event("user/unlike")
 async def unlike_somebody(ctx: Context, *, target_user_id: UserId) -> Nothing:
     """Take a like back; that ends a connection. Any id will do."""
-    if pair := await access.lock_any_pair(ctx, target_user_id):
-        was_connected = pair.connected
-        unlike(pair, ctx.user_id)
-        await _save(ctx, pair, was_connected)
-    return Nothing()
+    return await _end(ctx, target_user_id, unlike)
 
 
 @event("user/disconnect", methods=("GET",))
 async def end_connection(ctx: Context, *, target_user_id: UserId) -> Nothing:
     """End a connection for both; what was written stays readable. Any id will do."""
+    return await _end(ctx, target_user_id, disconnect)
+
+
+async def _end(ctx: Context, target_user_id: int, act: Callable[[Pair, int], None]) -> Nothing:
     if pair := await access.lock_any_pair(ctx, target_user_id):
         was_connected = pair.connected
-        disconnect(pair, ctx.user_id)
+        act(pair, ctx.user_id)
         await _save(ctx, pair, was_connected)
     return Nothing()
 
