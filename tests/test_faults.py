@@ -3,12 +3,19 @@
 import asyncio
 import contextlib
 import time
+from datetime import date, datetime
+from random import Random
 
+import aiohttp
 import aiomysql
 import pymysql
 import pytest
 
 from client_sdk import MatchaError, MessageNew, Unavailable
+from server.outside.passwords import Passwords
+from sql import quota
+from sql.database import Connection, Database, connect_options
+from sql.transaction import CommitUnknown, transact
 from tests.ground.answers import ok, refused
 from tests.ground.locks import locked
 from tests.ground.raw import RawSocket, Refused
@@ -215,3 +222,177 @@ async def test_an_unavailable_error_names_when_to_come_back(server, alice):
         with pytest.raises(Unavailable) as refusal:
             await alice.profile.me()
     assert refusal.value.retry_after >= 1
+
+
+# The pool, whatever happens to its connections
+
+
+class BlackHole:
+    """A way to the database on which connections can freeze: nothing gets through any more, and nobody is told."""
+
+    def __init__(self, target, path):
+        self._target = target
+        self._path = path
+        self._serving = set()
+        self._open = asyncio.Event()
+
+    async def __aenter__(self):
+        self._open.set()
+        self._listener = await asyncio.start_unix_server(self._serve, self._path)
+        return self
+
+    async def __aexit__(self, *_):
+        self._listener.close()
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+
+    def freeze(self):
+        """Freeze the connections there are; new ones work."""
+        self._open.clear()
+        self._open = asyncio.Event()
+        self._open.set()
+
+    async def _serve(self, reader, writer):
+        self._serving.add(asyncio.current_task())
+        answers, questions = await asyncio.open_unix_connection(self._target)
+        with contextlib.closing(writer), contextlib.closing(questions):
+            pumps = (self._pump(reader, questions, self._open), self._pump(answers, writer, self._open))
+            await asyncio.gather(*pumps)
+
+    async def _pump(self, source, sink, is_open):
+        while data := await source.read(65_536):
+            await is_open.wait()
+            sink.write(data)
+        sink.close()
+
+
+@pytest.fixture
+async def hole(empty_world, tmp_path):
+    target = connect_options(empty_world.database_url)["unix_socket"]
+    async with BlackHole(target, tmp_path / "hole") as hole:
+        yield hole
+
+
+@pytest.fixture
+def remote(empty_world, hole, tmp_path):
+    """A pool of three whose connections lead through the hole."""
+    database = Database(f"mysql://root@localhost/matcha?unix_socket={tmp_path / 'hole'}", size=3, timeout=0.2)
+    yield database
+    database.close()
+
+
+async def whole(database, size=3):
+    """All connections of a pool can be had, and all of them work."""
+    async with asyncio.timeout(5):
+        connections = [await database.acquire() for _ in range(size)]
+        for connection in connections:
+            assert await connection.run("SELECT 7", []) == (1, ((7,),))
+    for connection in connections:
+        database.release(connection)
+
+
+def like_of(user_id, database):
+    """Run a transaction of a user's own, which waits for nobody else's."""
+
+    async def work(tx):
+        await quota.count_up(tx, user_id=user_id, act=quota.Act.LIKE, day=date(2026, 1, 15))
+
+    return transact(database, datetime.fromisoformat("2026-01-15"), work, random=Random(1))
+
+
+async def test_commits_that_vanish_are_of_unknown_fate_and_cost_no_connection(remote, hole, monkeypatch):
+    command = Connection.command
+
+    async def vanish(connection, text):
+        if text == "COMMIT":
+            hole.freeze()
+        await command(connection, text)
+
+    await like_of(1, remote)
+    with monkeypatch.context() as at_commit:
+        at_commit.setattr(Connection, "command", vanish)
+        for user_id in (2, 3, 4):
+            with pytest.raises(CommitUnknown):
+                await like_of(user_id, remote)
+    await whole(remote)
+    await like_of(5, remote)
+
+
+async def test_statements_that_vanish_are_given_up_in_time_and_cost_no_connection(remote, hole):
+    await whole(remote)
+    hole.freeze()
+    async with asyncio.timeout(1):
+        outcomes = await asyncio.gather(*(remote.fetch("SELECT 7") for _ in range(9)), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [TimeoutError] * 9
+    await whole(remote)
+
+
+@pytest.mark.config(database={"pool": 3})
+async def test_asking_again_and_again_whether_a_frozen_database_is_ready_costs_no_connection(server):
+    async def ask(http):
+        async with http.get(f"{server.url}/readyz", timeout=aiohttp.ClientTimeout(3)) as response:
+            return response.status
+
+    await whole(server.database)
+    async with aiohttp.ClientSession() as http:
+        async with server.database_down():
+            assert await asyncio.gather(*(ask(http) for _ in range(9))) == [503] * 9
+        await whole(server.database)
+        assert await ask(http) == 200
+
+
+@pytest.mark.config(database={"timeout": 0.5})
+async def test_waiting_for_passwords_to_be_checked_is_not_waiting_for_the_database(server, alice, monkeypatch):
+    """17 sign in at once, as many as there is room for: the last waits for twice as long as a database may take."""
+    matches = Passwords._matches
+
+    def matches_slowly(*args):
+        time.sleep(0.06)
+        return matches(*args)
+
+    monkeypatch.setattr(Passwords, "_matches", matches_slowly)
+    sockets = await asyncio.gather(*(RawSocket.open(server.url) for _ in range(17)))
+    started = time.monotonic()
+    login = {"login": alice.login, "password": alice.password}
+    for answer in await asyncio.gather(*(socket.call("user/login", login) for socket in sockets)):
+        ok(answer)
+    assert time.monotonic() - started > 2 * server.database.timeout
+    for socket in sockets:
+        await socket.close()
+
+
+async def kill_all_connections(server):
+    """Do to the server what a database does that is restarted."""
+    outside = Database(server.config.database.url, timeout=5)
+    others = "FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND ID <> CONNECTION_ID()"
+    for (number,) in await outside.fetch(f"SELECT ID {others}"):
+        with contextlib.suppress(pymysql.err.OperationalError):  # it is gone already
+            await outside.fetch(f"KILL {number}")
+    async with asyncio.timeout(5):
+        while (await outside.fetch(f"SELECT COUNT(*) {others}"))[0][0]:
+            await asyncio.sleep(0.005)
+    outside.close()
+
+
+@pytest.mark.config(delivery={"tail_interval": 600.0}, mail={"retry": 600.0})
+async def test_a_database_that_was_restarted_is_not_noticed(server, connected):
+    """Every connection of the pool is dead, and whoever comes first finds out: those who read, write, or just come."""
+    alice, bob = connected
+    async with await open_as(alice) as hers, await open_as(bob) as his, await RawSocket.open(server.url) as nobody:
+        send = {"target_user_id": bob.id, "random_id": 1, "message": "hi"}
+        login = {"login": alice.login, "password": alice.password}
+        for call, times in (
+            (lambda: nobody.call("user/me", {"token": alice.token}), 10),
+            (lambda: hers.call("user/me"), 10),
+            (lambda: hers.call("message/send", send), 1),
+            (lambda: nobody.call("user/login", login), 1),
+        ):
+            await whole(server.database, 10)
+            await kill_all_connections(server)
+            for answer in await asyncio.gather(*(call() for _ in range(times))):
+                ok(answer)
+        await his.push("message/new", seq=2)
+        await whole(server.database, 10)
+        await kill_all_connections(server)
+        await (await open_as(alice)).close()

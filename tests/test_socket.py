@@ -9,7 +9,7 @@ import pytest
 from server.socket.address import Addresses
 from tests.ground.answers import ok, refused
 from tests.ground.locks import locked
-from tests.ground.raw import RawSocket
+from tests.ground.raw import RawSocket, Refused
 
 
 async def open_as(person):
@@ -236,6 +236,117 @@ async def test_at_rest_nothing_is_left(server, connected):
     await bob.close()
     await _until(lambda: not server.gateway.connections and not server.gateway.eio.sockets)
     assert not server.gateway.anonymous
+
+
+# What clients get wrong, or try
+
+
+def sid_of(socket):
+    return json.loads(socket.frames[0][1:])["sid"]
+
+
+@pytest.mark.config(limits={"scale": 1, "registrations": 100, "mails_address": 100, "socket_rate": 0.1})
+@pytest.mark.parametrize(("token", "outcome"), [("garbage", "unauthorized"), (None, "joined")])
+async def test_handshakes_are_charged_like_all_else(alice, token, outcome):
+    outcomes = []
+    async with await RawSocket.open(alice.url, connect=False) as socket:
+        for _ in range(60):
+            try:
+                await socket.join({"token": token or alice.token})
+                outcomes.append("joined")
+                await socket.send("41")
+            except Refused as refusal:
+                outcomes.append(refusal.error["message"])
+        assert outcomes == [outcome] * 20 + ["rate_limited"] * 40
+        assert refused(socket.refusals["/"][-1]["data"], "rate_limited")["retry_after"] >= 1
+
+
+async def test_of_a_packet_that_is_not_whole_no_bytes_are_kept(server):
+    async with await RawSocket.open(server.url) as socket:
+        [connection] = server.gateway.connections.values()
+        await socket.send('455-1["nope",{"_placeholder":true,"num":0}]')
+        for _ in range(4):
+            await socket.send(b"x" * 999_999)
+        await _until(lambda: connection.half and len(connection.half.packet.attachments) == 4)
+        assert b"".join(connection.half.packet.attachments) == b""
+        await socket.send(b"x")
+        refused(await socket.answer(1), "invalid_payload")
+
+
+async def test_an_attachment_of_exactly_the_most_bytes_is_taken(server):
+    async with await RawSocket.open(server.url) as socket:
+        refused(await socket.call_raw('["nope",{"_placeholder":true,"num":0}]', b"x" * 1_000_000), "unknown_event")
+        refused(await socket.call("nope"), "unknown_event")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("upgrade", [True, False])
+async def test_a_second_request_that_names_a_socket_is_refused_and_the_socket_stays(server, method, upgrade):
+    headers = {"Upgrade": "websocket", "Connection": "Upgrade"} if upgrade else {}
+    headers |= {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="} if upgrade else {}
+    async with await RawSocket.open(server.url) as socket, aiohttp.ClientSession() as session:
+        url = f"{server.url}/socket.io/?EIO=4&transport=websocket&sid={sid_of(socket)}"
+        async with session.request(method, url, headers=headers) as response:
+            assert response.status == 400
+            assert "Traceback" not in await response.text()
+        refused(await socket.call("nope"), "unknown_event")
+    assert not [record for record in server.log if record.exc_info or "Traceback" in record.getMessage()]
+
+
+@pytest.mark.config(socket={"ping_interval": 0.1, "ping_timeout": 0.5}, database={"lock_wait": 5, "timeout": 5.0})
+async def test_who_leaves_while_writes_wait_is_still_read(server, connected):
+    """A farewell waits for its turn; meanwhile pongs count, and what needs no turn is answered."""
+    alice, bob = connected
+    pongs = asyncio.Queue()
+    async with await open_as(alice) as socket:
+        async with locked(server, alice, bob):
+            for number in range(1, 4):
+                send = {"target_user_id": bob.id, "random_id": number, "message": "waits"}
+                await socket.emit("message/send", send, ack=100 + number)
+            await socket.send("41")
+            refused(await socket.call("nope"), "unknown_event")
+            server.gateway.eio.alive = pongs.put_nowait
+            async with asyncio.timeout(3):
+                for _ in range(3):
+                    while await pongs.get() != sid_of(socket):
+                        pass
+            assert not {101, 102, 103} & set(socket.acks)
+        assert [ok(await socket.answer(100 + number))["seq"] for number in (1, 2, 3)] == [1, 2, 3]
+        refused(await socket.call("user/me"), "unauthorized")
+
+
+@pytest.mark.config(socket={"anonymous_timeout": 0.2})
+async def test_a_token_that_is_not_good_keeps_no_anonymous_socket(server):
+    async with await RawSocket.open(server.url) as socket, asyncio.timeout(3):
+        while answer := await socket.call_or_close("user/me", {"token": "garbage"}):
+            refused(answer, "unauthorized")
+            await asyncio.sleep(0.02)
+        assert [push.data["reason"] for push in socket.pushes] == ["idle"]
+
+
+async def test_a_session_that_is_used_on_one_socket_does_not_rest_on_another(server, alice):
+    days = 86_400
+    async with await open_as(alice) as used, await open_as(alice) as resting:
+        for _ in range(3):
+            server.clock.advance(3 * days)
+            seen_before = await _seen(server)
+            ok(await used.call("user/me"))
+            await _until_seen_after(server, seen_before)
+        for connection in list(server.gateway.connections.values()):
+            await server.gateway._sweep_one(connection, asyncio.get_running_loop().time())
+        ok(await resting.call("user/me"))
+        assert resting.pushes == []
+
+
+async def _seen(server):
+    [(seen,)] = await server.database.fetch("SELECT last_seen_at FROM session")
+    return seen
+
+
+async def _until_seen_after(server, before):
+    async with asyncio.timeout(3):
+        while await _seen(server) == before:
+            await asyncio.sleep(0.005)
 
 
 # The real address

@@ -1,0 +1,257 @@
+"""Delivery against time: looks that come late, logs that grow while they are read, readers who leave."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from client_sdk import Client
+from server.socket import delivery
+from server.socket.who import Who
+from sql import sync
+from tests.ground.answers import ok, refused
+from tests.ground.raw import RawSocket
+
+NEVER = 600.0
+"""Seconds between two looks at all logs, where a test wants none."""
+
+
+async def open_as(person, cursor=None, url=None):
+    return await RawSocket.open(url or person.url, auth={"token": person.token, "cursor": cursor})
+
+
+def logged(socket):
+    return [push.data["seq"] for push in socket.pushes if "seq" in push.data]
+
+
+class Gate:
+    """Where calls of an async function are held up until `open`."""
+
+    def __init__(self):
+        self.reached = asyncio.Event()
+        self._open = asyncio.Event()
+        self.open = self._open.set
+
+    async def pass_through(self):
+        self.reached.set()
+        await self._open.wait()
+
+
+@pytest.fixture
+def hold(monkeypatch):
+    """`hold(owner, name)` holds up what a function has found, which grows old; with `before`, the function itself."""
+
+    def hold(owner, name, *, before=False):
+        function, gate = getattr(owner, name), Gate()
+
+        async def held(*args, **kwargs):
+            if before:
+                await gate.pass_through()
+            found = await function(*args, **kwargs)
+            await gate.pass_through()
+            return found
+
+        monkeypatch.setattr(owner, name, held)
+        return gate
+
+    return hold
+
+
+# -- the tailer --------------------------------------------------------------------------------------------------------
+
+
+async def sign_in_again(server, person):
+    async with await open_as(person, url=server.url):
+        pass
+
+
+async def hear_a_hint(server, person):
+    server.gateway._delivery._hints.on_hint(person.id)
+    await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("disturb", [sign_in_again, hear_a_hint])
+async def test_what_wakes_the_tailer_for_some_does_not_put_off_the_look_at_all(
+    server, start_server, connected, carol, disturb
+):
+    alice, bob = connected
+    other = await start_server()
+
+    async def disturb_all_the_time():
+        while True:
+            await disturb(server, carol)
+
+    async with await open_as(bob) as his, Client(other.url, token=alice.token) as hers, server.redis_down():
+        disturbing = asyncio.create_task(disturb_all_the_time())
+        await hers.message.send(bob.id, "no hint")
+        await his.push("message/new", timeout=2, seq=2)
+        disturbing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await disturbing
+
+
+# -- the welcome -------------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_sent_right_after_the_welcome_arrives_however_slow_the_looks_are(connected, hold):
+    alice, bob = connected
+    looks = hold(sync, "list_streams", before=True)
+    async with await open_as(bob) as his:
+        await alice.message.send(bob.id, "welcome")
+        looks.open()
+        await his.push("message/new", timeout=2, seq=2)
+        assert logged(his) == [2]
+
+
+@pytest.mark.config(delivery={"tail_interval": NEVER})
+@pytest.mark.parametrize("cursor", [None, 0, 1])
+async def test_what_another_process_writes_while_a_socket_is_welcomed_arrives(
+    server, start_server, connected, hold, cursor
+):
+    alice, bob = connected
+    await bob.close()
+    other = await start_server()
+    async with Client(other.url, token=alice.token) as hers:
+        look_up = hold(Who, "_look_up")
+        welcome = asyncio.create_task(open_as(bob, cursor, server.url))
+        await look_up.reached.wait()
+        for number in range(3):
+            await hers.message.send(bob.id, f"{number}")
+        look_up.open()
+        async with await welcome as his:
+            await his.push("message/new", timeout=2, seq=4)
+            assert logged(his) == list(range(1 if cursor == 0 else 2, 5))
+
+
+# -- looks that are out of date ----------------------------------------------------------------------------------------
+
+
+async def test_a_look_that_is_out_of_date_makes_no_hole_and_no_double(connected, hold):
+    """The tailer's look is older than the cursor of a socket that comes, and than what another was sent live."""
+    alice, bob = connected
+    async with await open_as(bob, 1) as phone:
+        look = hold(sync, "list_streams")
+        await look.reached.wait()
+        for number in range(3):
+            await alice.message.send(bob.id, f"{number}")
+        await phone.push("message/new", seq=4)
+        async with await open_as(bob, 4) as tablet:
+            look.open()
+            await alice.message.send(bob.id, "last")
+            for socket in (phone, tablet):
+                await socket.push("message/new", seq=5)
+            ok(await tablet.call("user/me"))
+            assert (logged(phone), logged(tablet)) == ([2, 3, 4, 5], [5])
+            assert {push.event for push in tablet.pushes} == {"message/new"}
+
+
+async def test_what_comes_while_the_log_is_read_is_sent_after_it_and_once(connected, hold):
+    alice, bob = connected
+    await alice.message.send(bob.id, "missed")
+    page = hold(sync, "list_after")
+    async with await open_as(bob, 0) as his:
+        await page.reached.wait()
+        for number in range(3):
+            await alice.message.send(bob.id, f"{number}")
+        assert logged(his) == []
+        page.open()
+        await his.push("message/new", seq=5)
+        ok(await his.call("user/me"))
+        assert logged(his) == [1, 2, 3, 4, 5]
+
+
+async def test_what_was_read_before_a_block_is_not_sent_after_it(connected, hold):
+    alice, bob = connected
+    await alice.message.send(bob.id, "forget this")
+    rendered = hold(delivery, "render")
+    async with await open_as(bob, 1) as his:
+        await rendered.reached.wait()
+        await alice.relation.block(bob.id)
+        rendered.open()
+        await his.push("connection", seq=3)
+        assert [push.event for push in his.pushes] == ["void", "connection"]
+        assert not [frame for frame in his.frames if "forget" in str(frame)]
+
+
+# -- readers who leave -------------------------------------------------------------------------------------------------
+
+
+def let_everybody_wait(server, yes):
+    """From now on nobody is sent anything, as if all read too slowly; or everything again."""
+    server.gateway._delivery._soft = 0 if yes else server.config.socket.backlog_soft
+
+
+async def fall_behind(server, connected):
+    """Return a socket of Bob's to which three messages were not sent yet."""
+    alice, bob = connected
+    socket = await open_as(bob)
+    ok(await socket.call("user/me"))
+    let_everybody_wait(server, True)
+    for number in range(3):
+        await alice.message.send(bob.id, f"for Bob {number}")
+    return socket
+
+
+async def look_around(socket, person):
+    """Be answered so often, and so late, that all that waited for a better moment has found one."""
+    for _ in range(5):
+        refused(await socket.call("nope"), "unknown_event")
+        ok(await socket.call("user/me", {"token": person.token}))
+
+
+async def test_a_reader_who_fell_behind_catches_up(server, connected):
+    async with await fall_behind(server, connected) as socket:
+        assert logged(socket) == []
+        let_everybody_wait(server, False)
+        await socket.push("message/new", seq=4)
+        assert logged(socket) == [2, 3, 4]
+
+
+async def test_who_leaves_while_behind_is_told_nothing_more(server, connected):
+    alice, _ = connected
+    async with await fall_behind(server, connected) as socket:
+        await socket.send("41")
+        refused(await socket.call("user/me"), "unauthorized")
+        let_everybody_wait(server, False)
+        refused(await socket.call("nope"), "unknown_event")
+        await socket.join()
+        await look_around(socket, alice)
+        assert socket.pushes == []
+
+
+async def test_what_was_read_for_one_who_has_left_is_not_sent(connected, hold):
+    alice, bob = connected
+    await alice.message.send(bob.id, "for Bob")
+    rendered = hold(delivery, "render")
+    async with await open_as(bob, 1) as socket:
+        await rendered.reached.wait()
+        await socket.send("41")
+        refused(await socket.call("user/me"), "unauthorized")
+        rendered.open()
+        await socket.join()
+        await look_around(socket, alice)
+        assert socket.pushes == []
+
+
+async def test_who_comes_next_on_a_socket_is_told_only_what_is_theirs(server, connected, carol):
+    alice, bob = connected
+    await carol.relation.like(bob.id)
+    await bob.relation.like(carol.id)
+    async with await fall_behind(server, connected) as socket:
+        await socket.send("41")
+        await socket.join({"token": carol.token, "cursor": 0})
+        let_everybody_wait(server, False)
+        await bob.message.send(carol.id, "for Carol")
+        await socket.push("message/new", seq=2)
+        await look_around(socket, alice)
+        assert [(push.event, push.data["seq"]) for push in socket.pushes] == [("connection", 1), ("message/new", 2)]
+
+
+async def test_whose_session_ends_while_behind_is_told_goodbye_and_nothing_else(server, connected):
+    async with await fall_behind(server, connected) as socket:
+        await socket.emit("user/logout", ack=1)
+        let_everybody_wait(server, False)
+        await socket.closed(2)
+        ok(await socket.answer(1))
+        assert [push.event for push in socket.pushes] == ["goodbye"]
+        assert [str(frame)[:2] for frame in socket.frames[-3:]] == ["43", "42", "41"]
