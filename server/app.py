@@ -48,10 +48,10 @@ SERVICES = web.AppKey("services", Services)
 def create_app(config: Config, *, clock: Clock | None = None, ids: Ids | None = None) -> web.Application:
     """Return the application; `config` names a database and a Redis that are there, with the schema applied."""
     clock, ids = clock or Clock(), ids or Ids()
-    redis = _redis(config, socket_timeout=config.redis.timeout)
+    redis = _redis(config, socket_timeout=config.redis.timeout, retries=1)
     services = _services(config, clock, ids, redis)
     who = Who(services)
-    listener = _redis(config, socket_timeout=None)
+    listener = _redis(config, socket_timeout=None, retries=0)  # what it misses must be noticed
     hints = Hints(redis, listener, process=ids.token())
     delivery = Delivery(services, hints, who.still_live)
     mailer = Mailer(config, services.database, services.tokens, sender(config), clock=clock, ids=ids)
@@ -127,15 +127,15 @@ def signing_key(data: Path) -> str:
     return path.read_text().strip()
 
 
-def _redis(config: Config, *, socket_timeout: float | None) -> Any:
-    """Return a client that tries a broken connection once more, and never waits longer than it may."""
+def _redis(config: Config, *, socket_timeout: float | None, retries: int) -> Any:
+    """Return a client that tries a broken connection so many times more, and waits so long for an answer."""
     assert config.redis.url, "whoever starts the private Redis names it"
     return Redis.from_url(
         config.redis.url,
         decode_responses=True,
         socket_timeout=socket_timeout,
         socket_connect_timeout=config.redis.timeout,
-        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        retry=Retry(NoBackoff(), retries, supported_errors=(RedisConnectionError,)),
     )
 
 

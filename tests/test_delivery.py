@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 
 import pytest
+from redis.asyncio import Redis
 
 from client_sdk import Client
 from server.socket import delivery
@@ -255,3 +256,17 @@ async def test_whose_session_ends_while_behind_is_told_goodbye_and_nothing_else(
         ok(await socket.answer(1))
         assert [push.event for push in socket.pushes] == ["goodbye"]
         assert [str(frame)[:2] for frame in socket.frames[-3:]] == ["43", "42", "41"]
+
+
+@pytest.mark.config(delivery={"tail_interval": NEVER})
+async def test_hints_that_are_missed_while_redis_is_away_are_made_up_for(server, connected, start_server):
+    """The listener's connection is cut: whatever was written until it is back is found by one look at all logs."""
+    alice, bob = connected
+    other = await start_server()
+    async with Client(other.url, token=alice.token) as elsewhere, await open_as(bob) as here:
+        async with Redis.from_url(server.redis_url) as redis:
+            for number in range(5):
+                assert await redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+                await elsewhere.message.send(bob.id, f"{number}")
+                await here.push("message/new", seq=2 + number)
+    assert logged(here) == [2, 3, 4, 5, 6]

@@ -247,6 +247,15 @@ async def test_a_body_over_64_kib_is_refused(alice, http, chunked):
     assert refused(answer, "invalid_payload")["fields"]["payload"]["code"] == "max_length"
 
 
+@pytest.mark.config(server={"event_timeout": 0.2})
+async def test_a_body_that_does_not_arrive_is_not_waited_for(server):
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    headers = b"Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+    writer.write(b"POST /api/user/login HTTP/1.1\r\n" + headers + b'{"login": ')
+    assert b" 400 " in await asyncio.wait_for(reader.readline(), 2)
+    writer.close()
+
+
 # -- who ---------------------------------------------------------------------------------------------------------------
 
 

@@ -77,7 +77,7 @@ async def test_genders_fit_both_ways(people, town):
     await women["berta"].profile.save(sex=[])
     assert "anna" not in await names(bob)
     assert "berta" in await names(bob)
-    quiet = await people("quiet")
+    await people("quiet")
     assert "quiet" not in await names(bob), "no gender: only for those who seek all"
     assert "quiet" in await names(women["berta"])
     await bob.profile.save(sex=None)

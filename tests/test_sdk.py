@@ -161,7 +161,7 @@ async def client(peer: Peer) -> AsyncIterator[Client]:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await asyncio.sleep(0.005)
 
 

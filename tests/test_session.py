@@ -74,6 +74,21 @@ async def test_whoever_cannot_sign_in_is_told_the_same(server, people, nobody):
     assert '"code":400,"error":{"name":"invalid_credentials"' in frames.pop()
 
 
+async def test_an_unknown_name_costs_as_much_as_a_wrong_password(alice, nobody, monkeypatch):
+    checked = []
+    verify = PasswordHasher.verify
+
+    def recorded(self: PasswordHasher, password_hash: str, password: str) -> bool:
+        checked.append(password_hash.split("$")[3])  # what the check costs
+        return verify(self, password_hash, password)
+
+    monkeypatch.setattr(PasswordHasher, "verify", recorded)
+    for name in ("alice", "nobody-here", "nobody@example.org"):
+        with pytest.raises(InvalidCredentials):
+            await nobody.session.login(name, WRONG)
+    assert checked == ["m=8,t=1,p=1"] * 3
+
+
 async def test_only_the_right_password_tells_that_an_account_is_not_confirmed(server, nobody):
     await nobody.account.register("dave", "dave@example.org", PASSWORD, "Dave", "Example")
     with pytest.raises(InvalidCredentials):

@@ -103,11 +103,12 @@ class Hints:
                     self.on_gap()
                     await self._listen_to(pubsub)
             except (RedisError, OSError) as fault:
-                if not lost:
+                self._pubsub = None
+                if lost:
+                    await asyncio.sleep(_RETRY)
+                else:
                     log.warning("hints.lost", reason=str(fault))
                 lost = True
-                self._pubsub = None
-                await asyncio.sleep(_RETRY)
 
     async def _listen_to(self, pubsub: PubSub) -> None:
         """Hand on hints; a connection that answers no ping is given up, so that no process stays deaf unnoticed."""
