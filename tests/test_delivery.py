@@ -263,10 +263,13 @@ async def test_hints_that_are_missed_while_redis_is_away_are_made_up_for(server,
     """The listener's connection is cut: whatever was written until it is back is found by one look at all logs."""
     alice, bob = connected
     other = await start_server()
-    async with Client(other.url, token=alice.token) as elsewhere, await open_as(bob) as here:
-        async with Redis.from_url(server.redis_url) as redis:
-            for number in range(5):
-                assert await redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
-                await elsewhere.message.send(bob.id, f"{number}")
-                await here.push("message/new", seq=2 + number)
-    assert logged(here) == [2, 3, 4, 5, 6]
+    async with (
+        Client(other.url, token=alice.token) as elsewhere,
+        await open_as(bob) as here,
+        Redis.from_url(server.redis_url) as redis,
+    ):
+        for number in range(5):
+            assert await redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+            await elsewhere.message.send(bob.id, f"{number}")
+            await here.push("message/new", seq=2 + number)
+        assert logged(here) == [2, 3, 4, 5, 6]
