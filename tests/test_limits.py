@@ -233,7 +233,6 @@ async def test_likes_are_so_many_a_day_and_repeats_cost_nothing(server, alice, b
     await alice.relation.like(mallory.id)
 
 
-@pytest.mark.xfail(reason="it is rounded, and may be half a second too early")
 @limits(likes_day=1)
 async def test_who_comes_back_when_told_to_is_not_too_early(server, alice, bob, carol):
     await alice.relation.like(bob.id)

@@ -104,6 +104,7 @@ class MariaDB:
             "--skip-test-db",
             "--skip-name-resolve",
             f"--datadir=./{folder}",
+            "--tmpdir=.",  # in a shared one, two that start at once delete each other's files
             *self._options,
             *_as_user(),
         )

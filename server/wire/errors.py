@@ -1,5 +1,6 @@
 """The closed list of errors that an answer can carry."""
 
+import math
 from typing import Any, ClassVar
 
 
@@ -128,7 +129,7 @@ class RateLimited(MatchaError):
     text = "Too fast. Try again a little later."
 
     def __init__(self, retry_after: float, message: str | None = None) -> None:
-        super().__init__(message, retry_after=max(1, round(retry_after)))
+        super().__init__(message, retry_after=max(1, math.ceil(retry_after)))
 
 
 class Internal(MatchaError):
@@ -147,7 +148,7 @@ class Unavailable(MatchaError):
     text = "The service cannot do this right now. Try again in a moment."
 
     def __init__(self, retry_after: float = 1, *, unknown: bool = False) -> None:
-        super().__init__(None, retry_after=max(1, round(retry_after)), **({"unknown": True} if unknown else {}))
+        super().__init__(None, retry_after=max(1, math.ceil(retry_after)), **({"unknown": True} if unknown else {}))
 
 
 class Blacklisted(MatchaError):
