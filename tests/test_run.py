@@ -310,7 +310,8 @@ async def test_two_processes_on_one_database_and_redis_deliver_to_each_other(
             async with alice.expecting(MessageNew) as hers, bob.expecting(MessageNew) as his:
                 await (alice if number % 2 else bob).message.send((bob if number % 2 else alice).id, f"{number}")
                 assert (await hers).message.message == (await his).message.message == f"{number}"
-        async with Client(other.url, token=alice.token, cursor=0) as elsewhere, elsewhere.expecting(MessageNew) as got:
+        elsewhere = Client(other.url, token=alice.token, cursor=0)
+        async with elsewhere.expecting(MessageNew) as got, elsewhere:
             assert (await got).message.message == "0", "a token and a cursor are good at any process"
 
 

@@ -168,27 +168,24 @@ async def test_what_may_no_longer_be_seen_is_void(connected):
         assert [push.event for push in socket.pushes] == ["void"] * 4 + ["connection"]
 
 
-async def test_a_client_that_was_away_sees_everything_once_and_in_order(connected, start_server):
+async def test_a_client_that_was_away_sees_everything_once_and_in_order(connected):
+    """Who wants to miss nothing says what to do with a push before connecting."""
     alice, bob = connected
-    seen = []
-    async with Client(bob.url, token=bob.token, cursor=0) as away:
+    seen, cursor = [], 0
+    for part in (range(10), range(10, 40)):
+        client = Client(bob.url, token=bob.token, cursor=cursor)
 
-        @away.on(MessageNew)
+        @client.on(MessageNew)
         async def note(event):
             seen.append(event.message.message)
 
-        await alice.message.send(bob.id, "0")
-    for number in range(1, 30):
-        await alice.message.send(bob.id, f"{number}")
-    async with Client(bob.url, token=bob.token, cursor=away.cursor) as back:
-
-        @back.on(MessageNew)
-        async def note_again(event):
-            seen.append(event.message.message)
-
-        async with back.expecting(MessageNew, lambda event: event.message.message == "29") as got:
+        for number in part:
+            await alice.message.send(bob.id, f"{number}")
+        last = f"{part[-1]}"
+        async with client.expecting(MessageNew, lambda event, last=last: event.message.message == last) as got, client:
             await got
-    assert seen == [f"{number}" for number in range(30)]
+        cursor = client.cursor
+    assert seen == [f"{number}" for number in range(40)]
 
 
 async def test_a_rollback_pushes_nothing_and_uses_no_number(connected):
@@ -209,5 +206,6 @@ async def test_the_sdk_passes_voids_on(connected):
     alice, bob = connected
     await alice.message.send(bob.id, "hi")
     await alice.relation.block(bob.id)
-    async with Client(bob.url, token=bob.token, cursor=0) as back, back.expecting(Void) as got:
+    back = Client(bob.url, token=bob.token, cursor=0)
+    async with back.expecting(Void) as got, back:
         assert (await got).seq == 1
