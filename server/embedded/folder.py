@@ -15,7 +15,7 @@ from server.embedded.errors import PrivateServerError
 
 _SOCKET_PATH_LIMIT: Final = 107  # bytes: the kernel's sun_path has 108, the last one a zero
 _LONGEST_SOCKET_NAME: Final = "mariadb.sock"
-_DYING: Final = 2.0  # seconds the children of a server killed a moment ago may still hold the folder
+_DYING: Final = 15.0  # seconds the children of a server killed a moment ago may still hold the folder
 
 
 class DataFolder:
