@@ -1,11 +1,14 @@
 """Health: whether this process can serve right now."""
 
+import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from server.socket.dispatch import Dispatcher
 from sql.database import Database
 from sql.migration import newest
+
+log = structlog.get_logger("health")
 
 
 class Health:
@@ -27,12 +30,14 @@ class Health:
     async def _has_schema(self) -> bool:
         try:
             [(version,)] = await self._database.fetch("SELECT MAX(version) FROM migration")
-        except Exception:
+        except Exception as fault:  # whatever keeps us from reading it, we cannot serve
+            log.warning("health.database", reason=str(fault) or type(fault).__name__)
             return False
         return bool(version == newest())
 
     async def _has_redis(self) -> bool:
         try:
             return bool(await self._redis.ping())
-        except (RedisError, OSError):
+        except (RedisError, OSError) as fault:
+            log.warning("health.redis", reason=str(fault) or type(fault).__name__)
             return False

@@ -97,7 +97,6 @@ class Transport:
             self._awaits_pong = False
             self._timer.cancel()
             self._timer = self._loop.call_later(self._options.ping_interval, self._ping)
-            self._engine.alive(self.sid)
 
     def write(self, frame: bytes) -> None:
         """Queue a text frame; a reader so slow that too much waits is cut off."""
@@ -169,7 +168,6 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
     """python-engineio checks the request (origin, transport, version); the connection itself is a Transport."""
 
     options: Socket
-    alive: Callable[[str], None] = staticmethod(lambda sid: None)
 
     async def _handle_connect(self, environ: dict[str, Any], transport: str, jsonp_index: int | None = None) -> Any:
         sid = self.generate_id()

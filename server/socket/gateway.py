@@ -79,7 +79,6 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
             engineio_logger=logging.getLogger("engineio"),
         )
         self.eio.options = config.socket
-        self.eio.alive = self._alive
         self.connections: dict[str, Connection] = {}
         self._services = services
         self._options = config.socket
@@ -96,9 +95,6 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
 
     def _engineio_server_class(self) -> type[Engine]:
         return Engine
-
-    def _alive(self, sid: str) -> None:
-        """A pong came: whoever counts presence hears of it here."""
 
     # -- coming and going ------------------------------------------------------------------------------------------
 
