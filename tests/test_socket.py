@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from server.socket.address import Addresses
+from server.socket.engine import Transport
 from tests.ground.answers import ok, refused
 from tests.ground.locks import locked
 from tests.ground.raw import RawSocket, Refused
@@ -294,7 +295,7 @@ async def test_a_second_request_that_names_a_socket_is_refused_and_the_socket_st
 
 
 @pytest.mark.config(socket={"ping_interval": 0.1, "ping_timeout": 0.5}, database={"lock_wait": 5, "timeout": 5.0})
-async def test_who_leaves_while_writes_wait_is_still_read(server, connected):
+async def test_who_leaves_while_writes_wait_is_still_read(server, connected, monkeypatch):
     """A farewell waits for its turn; meanwhile pongs count, and what needs no turn is answered."""
     alice, bob = connected
     pongs = asyncio.Queue()
@@ -305,7 +306,10 @@ async def test_who_leaves_while_writes_wait_is_still_read(server, connected):
                 await socket.emit("message/send", send, ack=100 + number)
             await socket.send("41")
             refused(await socket.call("nope"), "unknown_event")
-            server.gateway.eio.alive = pongs.put_nowait
+            pong = Transport._pong
+            monkeypatch.setattr(
+                Transport, "_pong", lambda transport: (pong(transport), pongs.put_nowait(transport.sid))
+            )
             async with asyncio.timeout(3):
                 for _ in range(3):
                     while await pongs.get() != sid_of(socket):
