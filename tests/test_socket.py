@@ -306,10 +306,13 @@ async def test_who_leaves_while_writes_wait_is_still_read(server, connected, mon
                 await socket.emit("message/send", send, ack=100 + number)
             await socket.send("41")
             refused(await socket.call("nope"), "unknown_event")
-            pong = Transport._pong
-            monkeypatch.setattr(
-                Transport, "_pong", lambda transport: (pong(transport), pongs.put_nowait(transport.sid))
-            )
+            read_pong = Transport._pong
+
+            def counting(transport):
+                read_pong(transport)
+                pongs.put_nowait(transport.sid)
+
+            monkeypatch.setattr(Transport, "_pong", counting)
             async with asyncio.timeout(3):
                 for _ in range(3):
                     while await pongs.get() != sid_of(socket):
