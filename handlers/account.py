@@ -141,7 +141,7 @@ async def verify(ctx: Context, *, ver_id: LinkId, login: Login) -> Registered:
         await _move(ctx, found, mailed.mail)
     elif found.state is State.UNVERIFIED:
         await account.update_state(ctx.tx, id=user_id, state=State.ACTIVE)
-        await profile.update(ctx.tx, user_id=user_id, found=not ctx.config.research.photo_required)
+        await profile.refresh_found(ctx.tx, user_id=user_id, photo_needed=ctx.config.research.photo_required)
     else:
         raise InvalidLink
     return Registered(user_id=user_id)

@@ -75,10 +75,10 @@ def _age(age: int | None, today: date) -> dict[str, Any]:
 def _gps(gps: Gps | None, today: date) -> dict[str, Any]:
     """Snap to the grid: the exact position goes no further than here."""
     if gps is None:
-        return {"cell": None, "x": None, "y": None, "z": None}
+        return {"cell": None, "x": None, "y": None, "z": None, "place_id": None}
     cell = Cell.at(gps.lat, gps.lon)
     x, y, z = cell.vector
-    return {"cell": cell.id, "x": x, "y": y, "z": z}
+    return {"cell": cell.id, "x": x, "y": y, "z": z, "place_id": None}
 
 
 def _wish(wish: Wish | None, today: date) -> dict[str, Any]:

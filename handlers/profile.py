@@ -7,7 +7,7 @@ from handlers.card import get_own, list_people
 from handlers.matching.cells import Cell
 from server.context import Context
 from server.wire import answers
-from server.wire.answers import Me, OwnProfile, Position, Unread, Wishes
+from server.wire.answers import Me, OwnProfile, Position, Settings, Unread, Wishes
 from server.wire.errors import AlreadyExists, InvalidPayload, NotFound
 from server.wire.events import Order, event
 from server.wire.fields import (
@@ -28,13 +28,11 @@ from server.wire.fields import (
     UserId,
     Wish,
 )
-from sql import account, link, profile, relation, sync
+from sql import account, link, photo, profile, relation, sync
 from sql.account import Account
 from sql.database import Duplicate
 from sql.link import Purpose
 from sql.quota import Act
-
-_DEFAULTS = {"show_online": True, "show_distance": True, "read_receipts": True, "mail_on": True}
 
 
 @event("user/me", order=Order.CONCURRENT, methods=("GET",))
@@ -51,7 +49,13 @@ async def me(ctx: Context) -> Me:
         birth_date=own.birth_date.isoformat() if own.birth_date else None,
         gps=Position(lat=lat_lon[0], lon=lat_lon[1]) if lat_lon else None,
         wish=Wishes(age_min=wish[0], age_max=wish[1], distance_max=wish[2]) if any(wish) else None,
-        settings=_DEFAULTS | {"language": account_row.language if account_row else "en"},
+        settings=Settings(
+            show_online=bool(own.show_online),
+            show_distance=bool(own.show_distance),
+            read_receipts=bool(own.read_receipts),
+            mail_on=bool(own.mail_on),
+            language=account_row.language if account_row else "en",
+        ),
         unread=Unread(messages=await relation.sum_unread(ctx.tx, user_id=ctx.user_id), notifications=0),
         cursor=stream.last_seq,
     )
@@ -163,18 +167,19 @@ async def get(ctx: Context, *, target_user_id: UserId) -> answers.Profile:
     """Return somebody's page. Raises NotFound, RateLimited."""
     pair = await access.get_visible_pair(ctx, target_user_id)
     await access.spend(ctx, ctx.user_id, Act.PROFILE, limit="profiles_day")
-    viewer, people, tags = await list_people(ctx, [target_user_id])
-    person = people.get(target_user_id)
+    viewer, crowd = await list_people(ctx, [target_user_id])
+    person = crowd.people.get(target_user_id)
     if person is None:
         raise NotFound
+    photos = await photo.list_of(ctx.tx, user_id=target_user_id)
     mine, theirs = pair.side(ctx.user_id), pair.side(target_user_id)
     return answers.Profile(
-        **viewer.card(person, tags[target_user_id]),
+        **viewer.card(person, crowd),
         last_name=person.last_name,
         description=person.description,
         sex=person.sex_names,
-        tags=tags[target_user_id],
-        photos=[],
+        tags=crowd.tags[target_user_id],
+        photos=[ctx.services.photos.shape(ctx.user_id, row) for row in photos],
         liked_me=theirs.liked_at is not None,
         liked=mine.liked_at is not None,
         requested_me=theirs.liked_at is not None and theirs.requested,

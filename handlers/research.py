@@ -54,7 +54,7 @@ async def find(
 ) -> Found:
     """Return a page of those who are eligible. Raises RateLimited, InvalidPayload (an old or foreign cursor)."""
     await ctx.once("search", lambda: _count(ctx))
-    viewer, _, _ = await list_people(ctx, [])
+    viewer, _ = await list_people(ctx, [])
     reach = round_up(distance_max) if distance_max else None
     direction = _BEST_FIRST[sort_by] if order is ABSENT else order
     filters = {

@@ -24,12 +24,15 @@ from server.clock import Clock, Ids
 from server.config import Config
 from server.context import Services
 from server.ephemeral.hints import Hints
+from server.ephemeral.presence import Presence
 from server.ephemeral.windows import Windows
 from server.flood import Buckets
 from server.health import Health
 from server.http import LARGEST_BODY, Adapter, health_routes, page, safe_headers
 from server.outside.mail import Mailer, sender
 from server.outside.passwords import Passwords
+from server.outside.photos import Photos
+from server.outside.places import Places
 from server.outside.tokens import Tokens
 from server.socket.delivery import Delivery
 from server.socket.dispatch import Dispatcher
@@ -110,6 +113,9 @@ def _services(config: Config, clock: Clock, ids: Ids, redis: Any) -> Services:
             link_hours=config.links.verify_hours,
         ),
         windows=Windows(redis, clock, ids, timeout=config.redis.timeout),
+        presence=Presence(redis),
+        photos=Photos(),
+        places=Places(),
         messages=Buckets(limits.of("message_rate"), limits.of("message_burst")),
         searches=Buckets(limits.of("research_minute") / 60, limits.of("research_minute")),
     )

@@ -256,6 +256,12 @@ class Limits(_Section):
         return value * self.scale
 
 
+class Notifications(_Section):
+    """How those who are away are told."""
+
+    mail_after: Seconds = 600.0
+
+
 class Research(_Section):
     """Who is found."""
 
@@ -288,6 +294,7 @@ class Config(_Section):
     socket: Socket = Socket()
     delivery: Delivery = Delivery()
     limits: Limits = Limits()
+    notifications: Notifications = Notifications()
     research: Research = Research()
     demo: Demo = Demo()
     log: Log = Log()

@@ -8,9 +8,12 @@ from typing import Any, NamedTuple, TypeVar
 
 from server.clock import Clock, Ids
 from server.config import Config
+from server.ephemeral.presence import Presence
 from server.ephemeral.windows import Windows
 from server.flood import Buckets
 from server.outside.passwords import Passwords
+from server.outside.photos import Photos
+from server.outside.places import Places
 from server.outside.tokens import Tokens
 from server.wire.errors import Unauthorized
 from sql import outbox
@@ -59,6 +62,9 @@ class Services:
     passwords: Passwords
     tokens: Tokens
     windows: Windows
+    presence: Presence
+    photos: Photos
+    places: Places
     messages: Buckets
     """Messages of one person."""
     searches: Buckets

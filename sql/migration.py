@@ -22,6 +22,8 @@ _TABLES = (
     "INSERT IGNORE INTO migration_lease (id, holder, until) VALUES (1, 0, '2000-01-01')",
 )
 _LEASE_SECONDS = 60
+_DONE_BEFORE = {ER.DUP_FIELDNAME, ER.DUP_KEYNAME}
+"""What an ALTER says that was cut off after it had worked: MySQL has no IF NOT EXISTS there."""
 
 
 class MigrationError(Exception):
@@ -89,9 +91,17 @@ async def _migrate(
             say(f"schema: {path.name}")
             for statement in path.read_text().split(";\n"):
                 if statement.strip():
-                    await run(statement)
+                    await _apply(run, statement)
             await run(f"INSERT IGNORE INTO migration (version, name) VALUES ({version}, '{path.stem}')")
     await run(f"UPDATE migration_lease SET until = '2000-01-01' WHERE id = 1 AND holder = {holder}")
+
+
+async def _apply(run: Callable[[str], Awaitable[int]], statement: str) -> None:
+    try:
+        await run(statement)
+    except pymysql.err.Error as fault:
+        if fault.args[0] not in _DONE_BEFORE:
+            raise
 
 
 async def _take_lease(run: Callable[[str], Awaitable[int]], holder: int, say: Callable[[str], None]) -> None:

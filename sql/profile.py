@@ -1,10 +1,11 @@
 """Profiles and their tags: what people say of themselves."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from pypika import MySQLQuery
 
+from sql.account import State
 from sql.statement import P, compile_, each, insert_rows
 from sql.tables import account, profile, profile_tag
 from sql.transaction import Tx
@@ -33,6 +34,12 @@ class Profile(NamedTuple):
     y: float | None
     z: float | None
     fame: int
+    place_id: int | None
+    active_at: datetime | None
+    show_online: int
+    show_distance: int
+    read_receipts: int
+    mail_on: int
 
     @property
     def vector(self) -> tuple[float, float, float] | None:
@@ -64,8 +71,12 @@ _SETTABLE: tuple[tuple[str, ...], ...] = (
     ("birth_date", "birth_date_approximate"),
     ("description",),
     ("wish_age_min", "wish_age_max", "wish_distance_max"),
-    ("cell", "x", "y", "z"),
-    ("found",),
+    ("cell", "x", "y", "z", "place_id"),
+    ("show_online",),
+    ("show_distance",),
+    ("read_receipts",),
+    ("mail_on",),
+    ("held",),
 )
 _SELECT = (
     MySQLQuery.from_(profile)
@@ -86,6 +97,13 @@ _UPDATES = {
     )
     for columns in _SETTABLE
 }
+# Search finds whoever is active, has a photo and is not held back.
+_REFRESH_FOUND = compile_(
+    "UPDATE `profile` SET `found`=(`held`=%(no)s"
+    " AND (%(photo_needed)s=%(no)s OR EXISTS (SELECT `id` FROM `photo` WHERE `photo`.`user_id`=%(user_id)s))"
+    " AND EXISTS (SELECT `id` FROM `account` WHERE `account`.`id`=%(user_id)s AND `state`=%(active)s))"
+    " WHERE `user_id`=%(user_id)s"
+)
 _LIST_TAGS = compile_(
     MySQLQuery.from_(profile_tag)
     .select(profile_tag.user_id, profile_tag.tag)
@@ -125,6 +143,11 @@ async def insert(tx: Tx, *, user_id: int, first_name: str, last_name: str) -> No
 async def update(tx: Tx, *, user_id: int, **columns: Any) -> None:
     """Set one group of columns that go together, see `_SETTABLE`."""
     await tx.write(_UPDATES[tuple(columns)], user_id=user_id, **columns)
+
+
+async def refresh_found(tx: Tx, *, user_id: int, photo_needed: bool = True) -> None:
+    """Reckon anew whether search finds this person; after every change of what that depends on."""
+    await tx.write(_REFRESH_FOUND, user_id=user_id, active=State.ACTIVE, no=False, photo_needed=photo_needed)
 
 
 async def replace_tags(tx: Tx, *, user_id: int, tags: list[str]) -> None:

@@ -22,6 +22,7 @@ class Side:
     read_seq: int = 0
     unread: int = 0
     unanswered: int = 0
+    passed_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -54,7 +55,7 @@ class Key(NamedTuple):
 
 
 _OWN = ("connected", "connected_at", "active_at", "last_seq")
-_SIDE = ("liked_at", "requested", "muted", "blocked_at", "read_seq", "unread", "unanswered")
+_SIDE = ("liked_at", "requested", "muted", "blocked_at", "read_seq", "unread", "unanswered", "passed_at")
 _STATE = (*_OWN, *(f"low_{name}" for name in _SIDE), *(f"high_{name}" for name in _SIDE))
 _COLUMNS = [pair.field(name) for name in ("low_id", "high_id", *_STATE)]
 _SELECT = MySQLQuery.from_(pair).select(*_COLUMNS)

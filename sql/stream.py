@@ -27,4 +27,8 @@ LIST_LAST = compile_(
     .for_update()
 )
 INSERT = insert_rows("user_event", ["user_id", "seq", "kind", "other_id", "number", "by_id", "at"])
+STAMP = insert_rows(
+    "notification", ["user_id", "kind", "other_id", "seq"], "ON DUPLICATE KEY UPDATE `seq`=VALUES(`seq`)"
+)
+"""Notifications are read up to a number of the log, which is known only now."""
 BUMP_EPOCH = compile_("UPDATE `user_stream` SET `auth_epoch`=`auth_epoch`+%(one)s WHERE `user_id`=%(user_id)s")

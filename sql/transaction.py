@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import pymysql
 
-from server.wire.pushes import Logged, Push
+from server.wire.pushes import Kind, Logged, Push
 from sql import stream
 from sql.database import Conflict, Connection, Database, DatabaseDown, Lost, translate
 from sql.statement import Statement
@@ -43,6 +43,14 @@ class Ended(NamedTuple):
     keep: str | None = None
 
 
+class Whisper(NamedTuple):
+    """A push that is not in the log: it may be lost."""
+
+    user_id: int
+    name: str
+    data: dict[str, Any]
+
+
 class Told(NamedTuple):
     """A push as committed, with its data where the handler had it at hand."""
 
@@ -56,6 +64,7 @@ class Outcome:
     """What a commit means for those who are connected."""
 
     told: list[Told] = field(default_factory=list)
+    whispers: list[Whisper] = field(default_factory=list)
     ended: list[Ended] = field(default_factory=list)
     stale: set[int] = field(default_factory=set)
     mailed: bool = False
@@ -113,6 +122,10 @@ class Tx:
         """Note what a user is to be told when this commits; `live` is the data, if it is known to be visible now."""
         self._pushes.append((user_id, push, live))
 
+    def whisper(self, user_id: int, name: str, data: dict[str, Any]) -> None:
+        """Note what a user is told when this commits, if connected; nothing keeps it."""
+        self.outcome.whispers.append(Whisper(user_id, name, data))
+
     def end_sessions(self, ended: Ended) -> None:
         """Note that sessions end when this commits."""
         self.outcome.ended.append(ended)
@@ -147,6 +160,10 @@ class Tx:
         await self.write(
             stream.INSERT, rows=[(user_id, entry.seq, *entry.push, entry.at) for user_id, entry, _ in told]
         )
+        notices = [(one, one.entry.push) for one in told if one.entry.push.kind is Kind.NOTIFICATION]
+        if notices:
+            rows = [(one.user_id, push.number, push.other_id, one.entry.seq) for one, push in notices]
+            await self.write(stream.STAMP, rows=rows)
         return told
 
     async def _finish(self, connection: Connection) -> None:

@@ -54,7 +54,7 @@ async def empty_world(private_servers: tuple[PrivateServers, Urls]) -> Urls:
     assert urls.redis_url
     database = Database(urls.database_url, timeout=10)
     for (table,) in await database.fetch("SHOW TABLES"):
-        if not table.startswith("migration"):
+        if not table.startswith(("migration", "town")):
             await database.fetch(f"DELETE FROM `{table}`")
     database.close()
     async with Redis.from_url(urls.redis_url) as redis:

@@ -116,6 +116,16 @@ class Unread(Shape, frozen=True):
     notifications: int
 
 
+class Settings(Shape, frozen=True):
+    """What others may see of one, and how one is told."""
+
+    show_online: bool
+    show_distance: bool
+    read_receipts: bool
+    mail_on: bool
+    language: str
+
+
 class Me(OwnProfile, frozen=True):
     """One's own profile, what nobody else sees of it, and one's state; `gps` is the centre of the cell that is kept."""
 
@@ -123,7 +133,7 @@ class Me(OwnProfile, frozen=True):
     birth_date: str | None
     gps: Position | None
     wish: Wishes | None
-    settings: dict[str, Any]
+    settings: Settings
     unread: Unread
     cursor: int
 
@@ -214,3 +224,128 @@ class Synced(Shape, frozen=True, omit_defaults=True):
     events: list[LoggedEvent] | None = None
     more: bool | None = None
     resync: bool = False
+
+
+class Like(Shape, frozen=True):
+    """Someone who likes one; `kind` is `like` or `request`."""
+
+    user: Card
+    kind: str
+    liked_at: str
+
+
+class Likes(Shape, frozen=True):
+    """A page of people who like one and are not connected, newest first."""
+
+    likes: list[Like]
+    cursor: str | None
+
+
+class Block(Shape, frozen=True):
+    """Someone on one's black list, as they were when blocked."""
+
+    user_id: int
+    login: str
+    blocked_at: str
+
+
+class Blocks(Shape, frozen=True):
+    """A page of one's black list, newest first."""
+
+    blocks: list[Block]
+    cursor: str | None
+
+
+class Visit(Shape, frozen=True):
+    """Someone who looked at one's profile, and when last."""
+
+    user: Card
+    visited_at: str
+
+
+class Visits(Shape, frozen=True):
+    """A page of visitors, newest first."""
+
+    visits: list[Visit]
+    cursor: str | None
+
+
+class Notification(Shape, frozen=True):
+    """Something that happened, `count` times since it was read last; nobody stands behind a `moderation`."""
+
+    seq: int
+    kind: str
+    user: Card | None
+    count: int
+    at: str
+    read: bool
+
+
+class Notifications(Shape, frozen=True):
+    """A page of notifications, newest first, and how many are unread in all."""
+
+    notifications: list[Notification]
+    unread: int
+    cursor: str | None
+
+
+class UnreadLeft(Shape, frozen=True):
+    """How many notifications are still unread."""
+
+    unread: int
+
+
+class SessionLine(Shape, frozen=True):
+    """One of one's sessions."""
+
+    session_id: str
+    started_at: str
+    last_seen: str
+    agent: str
+    current: bool
+
+
+class Sessions(Shape, frozen=True):
+    """One's live sessions, newest first."""
+
+    sessions: list[SessionLine]
+
+
+class Presence(Shape, frozen=True):
+    """Whether somebody is here; null = unknown or hidden; `last_seen` is rounded down to 10 minutes."""
+
+    online: bool | None
+    last_seen: str | None
+
+
+class Watched(Shape, frozen=True):
+    """The presence of those who are watched from now on, by user id."""
+
+    presence: dict[str, Presence]
+
+
+class TagCount(Shape, frozen=True):
+    """A tag and how many use it."""
+
+    tag: str
+    count: int
+
+
+class TagCounts(Shape, frozen=True):
+    """Tags that begin alike, most used first."""
+
+    tags: list[TagCount]
+
+
+class Place(Shape, frozen=True):
+    """A town; `country` is its ISO 3166 code of two letters."""
+
+    place_id: int
+    name: str
+    country: str
+
+
+class Places(Shape, frozen=True):
+    """Towns that begin alike, largest first."""
+
+    places: list[Place]

@@ -16,9 +16,41 @@ class Kind(IntEnum):
     MESSAGE_NEW = 1
     MESSAGE_READ = 2
     CONNECTION = 3
+    NOTIFICATION = 4
+    NOTIFICATIONS_READ = 5
+    PROFILE_CHANGED = 6
+    SETTINGS_CHANGED = 7
+    RELATION_CHANGED = 8
 
 
-NAMES = {Kind.MESSAGE_NEW: "message/new", Kind.MESSAGE_READ: "message/read", Kind.CONNECTION: "connection"}
+NAMES = {
+    Kind.MESSAGE_NEW: "message/new",
+    Kind.MESSAGE_READ: "message/read",
+    Kind.CONNECTION: "connection",
+    Kind.NOTIFICATION: "notification",
+    Kind.NOTIFICATIONS_READ: "notifications/read",
+    Kind.PROFILE_CHANGED: "profile/changed",
+    Kind.SETTINGS_CHANGED: "settings/changed",
+    Kind.RELATION_CHANGED: "relation/changed",
+}
+
+
+class Notice(IntEnum):
+    """The kinds of notifications; the numbers stand in the database, so they never change."""
+
+    LIKE = 1
+    REQUEST = 2
+    MATCH = 3
+    VISIT = 4
+    NUDGE = 5
+    MESSAGE = 6
+    UNLIKE = 7
+    MODERATION = 8
+
+    @property
+    def word(self) -> str:
+        """The kind as it stands on the wire."""
+        return self.name.lower()
 
 
 class Push(NamedTuple):
@@ -27,7 +59,8 @@ class Push(NamedTuple):
     kind: Kind
     other_id: int
     number: int = 0
-    """MESSAGE_NEW: the message's seq. MESSAGE_READ: read up to. CONNECTION: 1 connected, 0 closed."""
+    """MESSAGE_NEW: the message's seq. MESSAGE_READ, NOTIFICATIONS_READ: read up to. CONNECTION: 1 connected, 0 closed.
+    NOTIFICATION: the `Notice`."""
     by_id: int = 0
     """MESSAGE_READ: who has read."""
 
@@ -61,6 +94,30 @@ class ConnectionChanged(Shape, frozen=True, omit_defaults=True):
     user_id: int
     state: str
     user: Any = None
+
+
+class Notified(Shape, frozen=True):
+    """Data of `notification`; nobody stands behind a `moderation`."""
+
+    kind: str
+    user: Any
+    count: int
+
+
+class NotificationsRead(Shape, frozen=True):
+    """Data of `notifications/read`."""
+
+    up_to: int
+    unread: int
+
+
+class RelationChanged(Shape, frozen=True):
+    """Data of `relation/changed`: how one stands to somebody, by one's own acts."""
+
+    user_id: int
+    liked: bool
+    passed: bool
+    blocked: bool
 
 
 Renderer = Callable[[Any, list[Push]], Awaitable[list[Shape | None]]]

@@ -1,14 +1,18 @@
 DELETE FROM `link` WHERE `user_id`=%s AND `purpose`=%s
+DELETE FROM `notification` WHERE `user_id`=%s AND `other_id`=%s AND `kind` IN (%s)×n
 DELETE FROM `outbox` WHERE `id`=%s AND `lease`=%s
 DELETE FROM `profile_tag` WHERE `user_id`=%s
 INSERT INTO `account` (`id`,`login`,`mail`,`mail_key`,`password_hash`,`state`,`language`,`created_at`) VALUES (%s,%s,%s,%s,%s,%s,%s,%s)
 INSERT INTO `link` (`user_id`,`purpose`,`nonce_hash`,`mail`,`expires_at`) VALUES (%s,%s,%s,%s,%s)
 INSERT INTO `message` (`low_id`,`high_id`,`seq`,`sender_id`,`random_id`,`body`,`sent_at`) VALUES (%s,%s,%s,%s,%s,%s,%s)
+INSERT INTO `notification` (`user_id`,`kind`,`other_id`,`count`,`at`,`is_read`) VALUES (%s,%s,%s,%s,%s,%s) ON DUPLICATE KEY UPDATE `count`=VALUES(`count`),`at`=VALUES(`at`),`is_read`=VALUES(`is_read`)
+INSERT INTO `notification` (`user_id`,`kind`,`other_id`,`seq`) VALUES (%s,%s,%s,%s)×n ON DUPLICATE KEY UPDATE `seq`=VALUES(`seq`)
 INSERT INTO `outbox` (`id`,`template`,`address`,`language`,`params`,`due_at`) VALUES (%s,%s,%s,%s,%s,%s)
 INSERT INTO `pair` (`low_id`,`high_id`) VALUES (%s,%s) ON DUPLICATE KEY UPDATE `low_id`=`low_id`
 INSERT INTO `profile_tag` (`user_id`,`tag`,`position`) VALUES (%s,%s,%s)×n
 INSERT INTO `profile` (`user_id`,`first_name`,`last_name`) VALUES (%s,%s,%s)
 INSERT INTO `quota` (`user_id`,`day`,`kind`,`target_id`,`used`) VALUES (%s,%s,%s,%s,%s) ON DUPLICATE KEY UPDATE `used`=`used`+VALUES(`used`)
+INSERT INTO `reminder` (`user_id`,`due_at`) VALUES (%s,%s) ON DUPLICATE KEY UPDATE `due_at`=COALESCE(`due_at`,VALUES(`due_at`))
 INSERT INTO `session` (`user_id`,`id`,`started_at`,`last_seen_at`,`expires_at`,`agent`) VALUES (%s,%s,%s,%s,%s,%s)
 INSERT INTO `user_event` (`user_id`,`seq`,`kind`,`other_id`,`number`,`by_id`,`at`) VALUES (%s,%s,%s,%s,%s,%s,%s)×n
 INSERT INTO `user_stream` (`user_id`) VALUES (%s)
@@ -23,20 +27,22 @@ SELECT `id`,`state` FROM `account` WHERE `id` IN (%s)×n
 SELECT `id`,`state` FROM `account` WHERE `id` IN (%s)×n LOCK IN SHARE MODE
 SELECT `id`,`template`,`address`,`language`,`params`,`attempts` FROM `outbox` WHERE `due_at`=%s AND `lease`=%s
 SELECT `low_id`,`high_id`,`active_at` FROM ((SELECT `low_id`,`high_id`,`active_at`,`high_id` `other_id` FROM `pair` FORCE INDEX (`low_connected`) WHERE `low_id`=%s AND `connected`=%s AND (`active_at`<%s OR (`active_at`=%s AND `high_id`<%s)) ORDER BY `active_at` DESC,`high_id` DESC LIMIT %s) UNION ALL (SELECT `low_id`,`high_id`,`active_at`,`low_id` `other_id` FROM `pair` FORCE INDEX (`high_connected`) WHERE `high_id`=%s AND `connected`=%s AND (`active_at`<%s OR (`active_at`=%s AND `low_id`<%s)) ORDER BY `active_at` DESC,`low_id` DESC LIMIT %s)) `both` ORDER BY `active_at` DESC,`other_id` DESC LIMIT %s
-SELECT `low_id`,`high_id`,`connected`,`connected_at`,`active_at`,`last_seq`,`low_liked_at`,`low_requested`,`low_muted`,`low_blocked_at`,`low_read_seq`,`low_unread`,`low_unanswered`,`high_liked_at`,`high_requested`,`high_muted`,`high_blocked_at`,`high_read_seq`,`high_unread`,`high_unanswered` FROM `pair` WHERE (`low_id`,`high_id`) IN ((%s,%s))×n
-SELECT `low_id`,`high_id`,`connected`,`connected_at`,`active_at`,`last_seq`,`low_liked_at`,`low_requested`,`low_muted`,`low_blocked_at`,`low_read_seq`,`low_unread`,`low_unanswered`,`high_liked_at`,`high_requested`,`high_muted`,`high_blocked_at`,`high_read_seq`,`high_unread`,`high_unanswered` FROM `pair` WHERE `low_id`=%s AND `high_id`=%s
-SELECT `low_id`,`high_id`,`connected`,`connected_at`,`active_at`,`last_seq`,`low_liked_at`,`low_requested`,`low_muted`,`low_blocked_at`,`low_read_seq`,`low_unread`,`low_unanswered`,`high_liked_at`,`high_requested`,`high_muted`,`high_blocked_at`,`high_read_seq`,`high_unread`,`high_unanswered` FROM `pair` WHERE `low_id`=%s AND `high_id`=%s FOR UPDATE
+SELECT `low_id`,`high_id`,`connected`,`connected_at`,`active_at`,`last_seq`,`low_liked_at`,`low_requested`,`low_muted`,`low_blocked_at`,`low_read_seq`,`low_unread`,`low_unanswered`,`low_passed_at`,`high_liked_at`,`high_requested`,`high_muted`,`high_blocked_at`,`high_read_seq`,`high_unread`,`high_unanswered`,`high_passed_at` FROM `pair` WHERE (`low_id`,`high_id`) IN ((%s,%s))×n
+SELECT `low_id`,`high_id`,`connected`,`connected_at`,`active_at`,`last_seq`,`low_liked_at`,`low_requested`,`low_muted`,`low_blocked_at`,`low_read_seq`,`low_unread`,`low_unanswered`,`low_passed_at`,`high_liked_at`,`high_requested`,`high_muted`,`high_blocked_at`,`high_read_seq`,`high_unread`,`high_unanswered`,`high_passed_at` FROM `pair` WHERE `low_id`=%s AND `high_id`=%s
+SELECT `low_id`,`high_id`,`connected`,`connected_at`,`active_at`,`last_seq`,`low_liked_at`,`low_requested`,`low_muted`,`low_blocked_at`,`low_read_seq`,`low_unread`,`low_unanswered`,`low_passed_at`,`high_liked_at`,`high_requested`,`high_muted`,`high_blocked_at`,`high_read_seq`,`high_unread`,`high_unanswered`,`high_passed_at` FROM `pair` WHERE `low_id`=%s AND `high_id`=%s FOR UPDATE
 SELECT `low_id`,`high_id`,`seq`,`sender_id`,`random_id`,`body`,`sent_at` FROM `message` WHERE (`low_id`,`high_id`,`seq`) IN ((%s,%s,%s))×n
 SELECT `low_id`,`high_id`,`seq`,`sender_id`,`random_id`,`body`,`sent_at` FROM `message` WHERE `low_id`=%s AND `high_id`=%s AND `sender_id`=%s AND `random_id`=%s
 SELECT `low_id`,`high_id`,`seq`,`sender_id`,`random_id`,`body`,`sent_at` FROM `message` WHERE `low_id`=%s AND `high_id`=%s AND `seq`<%s ORDER BY `seq` DESC LIMIT %s
 SELECT `low_id`,`high_id`,`seq`,`sender_id`,`random_id`,`body`,`sent_at` FROM `message` WHERE `low_id`=%s AND `high_id`=%s AND `seq`>%s ORDER BY `seq` LIMIT %s
 SELECT `mail`,`expires_at` FROM `link` WHERE `user_id`=%s AND `purpose`=%s AND `nonce_hash`=%s FOR UPDATE
-SELECT `profile`.`user_id`,`account`.`login`,`profile`.`found`,`profile`.`first_name`,`profile`.`last_name`,`profile`.`gender`,`profile`.`sex`,`profile`.`birth_date`,`profile`.`description`,`profile`.`wish_age_min`,`profile`.`wish_age_max`,`profile`.`wish_distance_max`,`profile`.`cell`,`profile`.`x`,`profile`.`y`,`profile`.`z`,`profile`.`fame` FROM `profile` JOIN `account` ON `account`.`id`=`profile`.`user_id` WHERE `profile`.`user_id` IN (%s)×n
-SELECT `profile`.`user_id`,`account`.`login`,`profile`.`found`,`profile`.`first_name`,`profile`.`last_name`,`profile`.`gender`,`profile`.`sex`,`profile`.`birth_date`,`profile`.`description`,`profile`.`wish_age_min`,`profile`.`wish_age_max`,`profile`.`wish_distance_max`,`profile`.`cell`,`profile`.`x`,`profile`.`y`,`profile`.`z`,`profile`.`fame` FROM `profile` JOIN `account` ON `account`.`id`=`profile`.`user_id` WHERE `profile`.`user_id`=%s
+SELECT `profile`.`user_id`,`account`.`login`,`profile`.`found`,`profile`.`first_name`,`profile`.`last_name`,`profile`.`gender`,`profile`.`sex`,`profile`.`birth_date`,`profile`.`description`,`profile`.`wish_age_min`,`profile`.`wish_age_max`,`profile`.`wish_distance_max`,`profile`.`cell`,`profile`.`x`,`profile`.`y`,`profile`.`z`,`profile`.`fame`,`profile`.`place_id`,`profile`.`active_at`,`profile`.`show_online`,`profile`.`show_distance`,`profile`.`read_receipts`,`profile`.`mail_on` FROM `profile` JOIN `account` ON `account`.`id`=`profile`.`user_id` WHERE `profile`.`user_id` IN (%s)×n
+SELECT `profile`.`user_id`,`account`.`login`,`profile`.`found`,`profile`.`first_name`,`profile`.`last_name`,`profile`.`gender`,`profile`.`sex`,`profile`.`birth_date`,`profile`.`description`,`profile`.`wish_age_min`,`profile`.`wish_age_max`,`profile`.`wish_distance_max`,`profile`.`cell`,`profile`.`x`,`profile`.`y`,`profile`.`z`,`profile`.`fame`,`profile`.`place_id`,`profile`.`active_at`,`profile`.`show_online`,`profile`.`show_distance`,`profile`.`read_receipts`,`profile`.`mail_on` FROM `profile` JOIN `account` ON `account`.`id`=`profile`.`user_id` WHERE `profile`.`user_id`=%s
 SELECT `seq`,`at`,`kind`,`other_id`,`number`,`by_id` FROM `user_event` WHERE `user_id`=%s AND `seq`>%s ORDER BY `seq` LIMIT %s
 SELECT `session`.`user_id`,`session`.`id`,`session`.`expires_at`,`session`.`last_seen_at`,`session`.`ended_at`,`account`.`state`,`user_stream`.`auth_epoch`,`user_stream`.`last_seq`,`user_stream`.`purged_seq` FROM `session` JOIN `account` ON `account`.`id`=`session`.`user_id` JOIN `user_stream` ON `user_stream`.`user_id`=`session`.`user_id` WHERE `session`.`user_id`=%s AND `session`.`id` IN (%s)×n
 SELECT `session`.`user_id`,`session`.`id`,`session`.`expires_at`,`session`.`last_seen_at`,`session`.`ended_at`,`account`.`state`,`user_stream`.`auth_epoch`,`user_stream`.`last_seq`,`user_stream`.`purged_seq` FROM `session` JOIN `account` ON `account`.`id`=`session`.`user_id` JOIN `user_stream` ON `user_stream`.`user_id`=`session`.`user_id` WHERE `session`.`user_id`=%s AND `session`.`id`=%s
 SELECT `used` FROM `quota` WHERE `user_id`=%s AND `day`=%s AND `kind`=%s AND `target_id`=%s FOR UPDATE
+SELECT `user_id`,`id`,`position`,`file`,`thumbhash` FROM `photo` WHERE `user_id` IN (%s)×n AND `position`=%s
+SELECT `user_id`,`id`,`position`,`file`,`thumbhash` FROM `photo` WHERE `user_id`=%s ORDER BY `position`
 SELECT `user_id`,`last_seq` FROM `user_stream` WHERE `user_id` IN (%s)×n FOR UPDATE
 SELECT `user_id`,`last_seq`,`purged_seq`,`auth_epoch` FROM `user_stream` WHERE `user_id` IN (%s)×n
 SELECT `user_id`,`tag` FROM `profile_tag` WHERE `user_id` IN (%s)×n ORDER BY `user_id`,`position`
@@ -54,17 +60,23 @@ UPDATE `account` SET `login`=%s WHERE `id`=%s
 UPDATE `account` SET `mail`=%s,`mail_key`=%s WHERE `id`=%s
 UPDATE `account` SET `password_hash`=%s WHERE `id`=%s
 UPDATE `account` SET `state`=%s WHERE `id`=%s
+UPDATE `notification` SET `count`=`count`+%s,`at`=%s WHERE `user_id`=%s AND `kind`=%s AND `other_id`=%s AND `is_read`=%s
 UPDATE `outbox` SET `due_at`=%s WHERE `id`=%s AND `lease`=%s
 UPDATE `outbox` SET `lease`=%s,`due_at`=%s,`attempts`=`attempts`+%s WHERE `due_at`<=%s ORDER BY `due_at` LIMIT %s
-UPDATE `pair` SET `connected`=%s,`connected_at`=%s,`active_at`=%s,`last_seq`=%s,`low_liked_at`=%s,`low_requested`=%s,`low_muted`=%s,`low_blocked_at`=%s,`low_read_seq`=%s,`low_unread`=%s,`low_unanswered`=%s,`high_liked_at`=%s,`high_requested`=%s,`high_muted`=%s,`high_blocked_at`=%s,`high_read_seq`=%s,`high_unread`=%s,`high_unanswered`=%s WHERE `low_id`=%s AND `high_id`=%s
+UPDATE `pair` SET `connected`=%s,`connected_at`=%s,`active_at`=%s,`last_seq`=%s,`low_liked_at`=%s,`low_requested`=%s,`low_muted`=%s,`low_blocked_at`=%s,`low_read_seq`=%s,`low_unread`=%s,`low_unanswered`=%s,`low_passed_at`=%s,`high_liked_at`=%s,`high_requested`=%s,`high_muted`=%s,`high_blocked_at`=%s,`high_read_seq`=%s,`high_unread`=%s,`high_unanswered`=%s,`high_passed_at`=%s WHERE `low_id`=%s AND `high_id`=%s
 UPDATE `profile` SET `birth_date`=%s,`birth_date_approximate`=%s WHERE `user_id`=%s
-UPDATE `profile` SET `cell`=%s,`x`=%s,`y`=%s,`z`=%s WHERE `user_id`=%s
+UPDATE `profile` SET `cell`=%s,`x`=%s,`y`=%s,`z`=%s,`place_id`=%s WHERE `user_id`=%s
 UPDATE `profile` SET `description`=%s WHERE `user_id`=%s
 UPDATE `profile` SET `first_name`=%s WHERE `user_id`=%s
-UPDATE `profile` SET `found`=%s WHERE `user_id`=%s
+UPDATE `profile` SET `found`=(`held`=%s AND (%s=%s OR EXISTS (SELECT `id` FROM `photo` WHERE `photo`.`user_id`=%s)) AND EXISTS (SELECT `id` FROM `account` WHERE `account`.`id`=%s AND `state`=%s)) WHERE `user_id`=%s
 UPDATE `profile` SET `gender`=%s WHERE `user_id`=%s
+UPDATE `profile` SET `held`=%s WHERE `user_id`=%s
 UPDATE `profile` SET `last_name`=%s WHERE `user_id`=%s
+UPDATE `profile` SET `mail_on`=%s WHERE `user_id`=%s
+UPDATE `profile` SET `read_receipts`=%s WHERE `user_id`=%s
 UPDATE `profile` SET `sex`=%s WHERE `user_id`=%s
+UPDATE `profile` SET `show_distance`=%s WHERE `user_id`=%s
+UPDATE `profile` SET `show_online`=%s WHERE `user_id`=%s
 UPDATE `profile` SET `wish_age_min`=%s,`wish_age_max`=%s,`wish_distance_max`=%s WHERE `user_id`=%s
 UPDATE `session` SET `ended_at`=%s WHERE `user_id`=%s AND `id`<>%s AND `ended_at` IS NULL
 UPDATE `session` SET `ended_at`=%s WHERE `user_id`=%s AND `id`=%s AND `ended_at` IS NULL
