@@ -49,7 +49,7 @@ def run(path: Path | None) -> None:
         import server.app  # noqa: F401  (slow, and needed soon)
 
         servers.wait()
-        config = config.using(database_url=urls.database_url, redis_url=urls.redis_url)
+        config = config.using(**urls._asdict())
         _until_stopped(_serve(config, listeners, servers))
 
 
@@ -60,7 +60,7 @@ def migrate(path: Path | None) -> None:
     config = _load(path)
     with _in_words(), _private_servers() as servers:
         urls = servers.start(config.server.data, database=not config.database.url, redis=False)
-        _until_stopped(_migrate(config.using(database_url=urls.database_url)))
+        _until_stopped(_migrate(config.using(**urls._asdict())))
         click.echo("The schema is up to date.")
 
 
@@ -147,8 +147,9 @@ def _until_stopped(main: Coroutine[Any, Any, None]) -> None:
 async def _migrate(config: Config) -> None:
     from sql.migration import migrate
 
-    assert config.database.url is not None
-    await migrate(config.database.url, say=click.echo)
+    url = config.database.migrate_url or config.database.url
+    assert url is not None
+    await migrate(url, say=click.echo)
 
 
 async def _serve(config: Config, listeners: list[socket], servers: PrivateServers) -> None:

@@ -139,6 +139,7 @@ class Database(_Section):
     """MySQL or MariaDB, the truth."""
 
     url: Annotated[str | None, AfterValidator(_database_url), Field(repr=False)] = None
+    migrate_url: Annotated[str | None, AfterValidator(_database_url), Field(repr=False)] = None
     pool: Positive = 10
     timeout: Seconds = 1.8
     lock_wait: Positive = 1
@@ -318,8 +319,11 @@ class Config(_Section):
             raise ConfigError(faults)
         return config
 
-    def using(self, *, database_url: str | None = None, redis_url: str | None = None) -> Self:
+    def using(
+        self, *, database_url: str | None = None, redis_url: str | None = None, migrate_url: str | None = None
+    ) -> Self:
         """Return a copy that uses these servers; None keeps what is configured."""
-        database = self.database.model_copy(update={"url": database_url or self.database.url})
+        update = {"url": database_url or self.database.url, "migrate_url": migrate_url or self.database.migrate_url}
+        database = self.database.model_copy(update=update)
         redis = self.redis.model_copy(update={"url": redis_url or self.redis.url})
         return self.model_copy(update={"database": database, "redis": redis})

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiomysql
 import pymysql
-from pymysql.constants import CR, ER
+from pymysql.constants import COMMAND, CR, ER
 
 CONFLICTS = frozenset({ER.LOCK_DEADLOCK, ER.LOCK_WAIT_TIMEOUT, ER.CHECKREAD, ER.UNKNOWN_COM_ERROR})
 """1213, 1205, 1020, 1047: nothing was done, and the whole transaction may be tried again."""
@@ -19,6 +19,8 @@ _SESSION = (
     "sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',"
     " time_zone = '+00:00'"
 )
+
+_MULTI_STATEMENTS_OFF = (1).to_bytes(2, "little")
 
 
 class DatabaseDown(Exception):
@@ -91,12 +93,18 @@ class Connection:
         """Connect, with the session set to what every statement here relies on."""
         connection = cls(await aiomysql.connect(**options, charset="utf8mb4", autocommit=True, cursorclass=_Cursor))
         try:
+            await connection.one_statement_only()
             await connection.command("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
             await connection.command(f"SET SESSION {_SESSION}, innodb_lock_wait_timeout = {lock_wait:d}")
         except BaseException:
             connection.drop()
             raise
         return connection
+
+    async def one_statement_only(self) -> None:
+        """Forbid several statements in one text, which the driver always asks for: what slips in can't follow ours."""
+        await self._driver._execute_command(COMMAND.COM_SET_OPTION, _MULTI_STATEMENTS_OFF)
+        await self._driver._read_packet()
 
     async def command(self, text: str) -> None:
         """Send one of BEGIN, COMMIT, ROLLBACK and the like."""

@@ -40,8 +40,8 @@ def private_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[
     """MariaDB and Redis for the whole run; nothing on them outlives it, so nothing is forced to the disk."""
     servers = PrivateServers()
     urls = servers.start(tmp_path_factory.mktemp("servers"), database=True, redis=True, durable=False)
-    assert urls.database_url
-    asyncio.run(migrate(urls.database_url))
+    assert urls.migrate_url
+    asyncio.run(migrate(urls.migrate_url))
     yield servers, urls
     servers.stop()
 

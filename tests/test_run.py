@@ -280,7 +280,7 @@ def external(prepared: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
     servers = PrivateServers()
     try:
         urls = servers.start(copied(prepared, tmp_path / "external"), database=True, redis=True, durable=False)
-        yield {"MATCHA_DATABASE_URL": str(urls.database_url), "MATCHA_REDIS_URL": str(urls.redis_url)}
+        yield {"MATCHA_DATABASE_URL": str(urls.migrate_url), "MATCHA_REDIS_URL": str(urls.redis_url)}
     finally:
         servers.stop()
 

@@ -85,12 +85,12 @@ async def test_the_busy_statements_read_by_index_and_few_rows(database):
 
 
 async def test_migrations_are_applied_once_and_a_newer_database_is_refused(empty_world):
-    await migrate(empty_world.database_url)
-    database = Database(empty_world.database_url)
+    await migrate(empty_world.migrate_url)
+    database = Database(empty_world.migrate_url)
     try:
         await database.fetch("INSERT INTO migration (version, name) VALUES (%s, %s)", newest() + 1, "from the future")
         with pytest.raises(MigrationError, match="newer"):
-            await migrate(empty_world.database_url)
+            await migrate(empty_world.migrate_url)
     finally:
         await database.fetch("DELETE FROM migration WHERE version = %s", newest() + 1)
         database.close()

@@ -17,6 +17,13 @@ from server.embedded.errors import PrivateServerError
 from server.embedded.folder import DataFolder
 
 DATABASE: Final = "matcha"
+_SERVING: Final = "matcha"
+"""The account that serves: it reads and writes rows and can do nothing else."""
+_ON_START: Final = (
+    f"CREATE DATABASE IF NOT EXISTS {DATABASE} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+    f"CREATE USER IF NOT EXISTS {_SERVING}@localhost",
+    f"GRANT SELECT, INSERT, UPDATE, DELETE ON {DATABASE}.* TO {_SERVING}@localhost",
+)
 BUFFER_POOL: Final = "256M"  # what a small machine can spare; the memory is taken only as it fills
 _LOG: Final = "mariadb.log"
 
@@ -42,8 +49,16 @@ class MariaDB:
 
     @property
     def url(self) -> str:
-        """Where it is reached."""
-        return f"mysql://root@localhost/{DATABASE}?unix_socket={quote(str(self._socket), safe='/')}"
+        """Where it is reached by the account that serves."""
+        return self._url(_SERVING)
+
+    @property
+    def migrate_url(self) -> str:
+        """Where it is reached by the account that may change tables."""
+        return self._url("root")
+
+    def _url(self, account: str) -> str:
+        return f"mysql://{account}@localhost/{DATABASE}?unix_socket={quote(str(self._socket), safe='/')}"
 
     def prepare(self, say: Callable[[str], None]) -> None:
         """Make an empty database on the first start; what an interrupted first start left behind goes."""
@@ -82,13 +97,14 @@ class MariaDB:
         return Child(self.name, command, data=self._data, log=_LOG)
 
     def answers(self) -> bool:
-        """Whether it lets us in; makes the database `matcha` if it is not there."""
+        """Whether it lets us in; makes the database and the account that serves if they are not there."""
         try:
             connection = pymysql.connect(unix_socket=str(self._socket), user="root", connect_timeout=5)
         except pymysql.MySQLError:
             return False
         with connection, connection.cursor() as cursor:
-            cursor.execute(f"CREATE DATABASE IF NOT EXISTS {DATABASE} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+            for statement in _ON_START:
+                cursor.execute(statement)
         return True
 
     def _install_command(self, folder: str) -> tuple[str, ...]:

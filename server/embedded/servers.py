@@ -32,6 +32,8 @@ class Urls(NamedTuple):
 
     database_url: str | None
     redis_url: str | None
+    migrate_url: str | None = None
+    """The database again, by the account that may change tables."""
 
 
 class _Kept:
@@ -92,7 +94,11 @@ class PrivateServers:
         except BaseException:
             self.stop()
             raise
-        return Urls(mariadb.url if mariadb else None, redis_.url if redis_ else None)
+        return Urls(
+            mariadb.url if mariadb else None,
+            redis_.url if redis_ else None,
+            mariadb.migrate_url if mariadb else None,
+        )
 
     def wait(self) -> None:
         """Return when all that was launched serves; on failure all is stopped."""

@@ -31,6 +31,7 @@ def _fault(code: str, message: str, **params: Any) -> PydanticCustomError:
 
 
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+_LINE_BREAKING = re.compile(r"[\n\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def _clean(text: str) -> str:
@@ -53,8 +54,11 @@ def _length(minimum: int, maximum: int) -> AfterValidator:
 
 
 def _visible(text: str) -> str:
-    if not text.strip():
+    """Spaces and marks of no width are not a name; what turns the direction of writing would rearrange its line."""
+    if not any(unicodedata.category(character)[0] in "LNPS" for character in text):
         raise _fault("blank", "This cannot be blank.")
+    if _LINE_BREAKING.search(text):
+        raise _fault("control", "One line, please, and nothing that turns its direction.")
     return text.strip()
 
 
