@@ -12,11 +12,12 @@ import structlog
 from aiohttp import WSMsgType, web
 
 from server.config import Socket
+from server.wire.fields import LARGEST_IMAGE
 
 log = structlog.get_logger("socket")
 
 LARGEST_TEXT = 65_536
-LARGEST_BINARY = 1_000_000
+LARGEST_BINARY = LARGEST_IMAGE
 _CLOSE_WITHIN = 1.0
 _PING, _PONG, _MESSAGE, _CLOSE = b"2", "3", "4", "1"
 
@@ -35,6 +36,8 @@ class Transport:
         """Since when nothing could be written, on the loop's clock."""
         self.closed = False
         self.on_drained: Callable[[], None] = lambda: None
+        self.on_heard: Callable[[], None] = lambda: None
+        """Called with every sign of life, a pong at least."""
         self._engine = engine
         self._request = request
         self._options = options
@@ -66,6 +69,7 @@ class Transport:
     async def _read(self) -> None:
         while not self.closed:
             message = await self._ws.receive()
+            self.on_heard()
             if message.type is WSMsgType.TEXT:
                 if len(message.data) > LARGEST_TEXT or len(message.data.encode("utf-8", "replace")) > LARGEST_TEXT:
                     raise ValueError("a text frame is too large")

@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 from socketio import packet
 
+from server.wire.fields import MOST_IMAGES
+
 CONNECT, DISCONNECT, EVENT, ACK = packet.CONNECT, packet.DISCONNECT, packet.EVENT, packet.ACK
 CONNECT_ERROR, BINARY_EVENT = packet.CONNECT_ERROR, packet.BINARY_EVENT
 
-MOST_ATTACHMENTS = 5
 _HEAD = re.compile(r"([0-6])(?:(\d{1,3})-)?(?:(/[^,?]{0,64})(?:\?[^,]{0,200})?(?:,|$))?(\d{1,15})?", re.ASCII)
 
 
@@ -21,6 +22,8 @@ class Packet(packet.Packet):  # type: ignore[misc]
     """A packet from a client; `malformed` when its JSON or its attachments make no sense."""
 
     malformed = False
+    keeps = False
+    """Whether attachments are kept; of those that nobody asked for only the number is."""
 
     @property
     def is_whole(self) -> bool:
@@ -37,7 +40,7 @@ class Packet(packet.Packet):  # type: ignore[misc]
         self.id = int(head[4]) if head[4] else None
         self.data = self._json(encoded_packet[head.end() :])
         attachments = int(head[2] or 0)
-        if (self.packet_type == BINARY_EVENT) != bool(head[2]) or attachments > MOST_ATTACHMENTS:
+        if (self.packet_type == BINARY_EVENT) != bool(head[2]) or attachments > MOST_IMAGES:
             raise InvalidPacket("attachments where none are taken, or too many")
         return attachments
 
@@ -51,10 +54,10 @@ class Packet(packet.Packet):  # type: ignore[misc]
             return None
 
     def add_attachment(self, attachment: object) -> None:
-        """Take the next attachment; no event takes any yet, so only their number is kept. Raises InvalidPacket."""
+        """Take the next attachment. Raises InvalidPacket."""
         if not isinstance(attachment, bytes):
             raise InvalidPacket("text where an attachment was announced")
-        self.attachments.append(b"")
+        self.attachments.append(attachment if self.keeps else b"")
         if self.is_whole:
             self._fill()
 

@@ -1,0 +1,1 @@
+"""Pictures: bytes of anybody's making in, safe files out; knows nothing of people."""
