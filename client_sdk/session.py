@@ -1,7 +1,7 @@
 """Sessions: logging in and out."""
 
 from client_sdk.noun import Noun
-from client_sdk.types import LoggedIn
+from client_sdk.types import LoggedIn, SessionList
 
 
 class Sessions(Noun):
@@ -24,3 +24,11 @@ class Sessions(Noun):
             return
         await self._client.call("user/logout")
         self._client._sign_out()
+
+    async def list(self) -> SessionList:
+        """Return where one is signed in, newest first."""
+        return await self._again(SessionList, "user/sessions")
+
+    async def end(self, session_id: str) -> None:
+        """End one of one's own sessions; its sockets are closed. Raises NotFound."""
+        await self._client.call("user/end_session", session_id=session_id)

@@ -3,14 +3,15 @@
 from datetime import date
 from typing import Any
 
-from handlers import access
 from handlers.matching.age import age_on, latest_birth
 from handlers.matching.cells import Cell
 from server.context import Context
-from server.wire.errors import InvalidPayload, RateLimited
+from server.wire.answers import Settings
+from server.wire.errors import InvalidPayload
 from server.wire.fields import UNSET, Gps, Wish
-from sql import account, profile
-from sql.profile import GENDERS
+from sql import profile
+from sql.account import Account
+from sql.profile import GENDERS, Profile
 
 _YOUNGEST, _OLDEST = 18, 120
 
@@ -33,12 +34,15 @@ class Details:
     def __init__(self, today: date, **given: Any) -> None:
         """Reckon the columns out. Raises InvalidPayload."""
         self._tags: list[str] | None = None if (tags := given.pop("tags")) is UNSET else tags or []
+        self._gps: Gps | None = given.pop("gps")
         self._columns = [_COLUMNS[name](value, today) for name, value in given.items() if value is not UNSET]
 
     async def write(self, ctx: Context, user_id: int) -> None:
         """Write them, and leave the others alone."""
         for columns in self._columns:
             await profile.update(ctx.tx, user_id=user_id, **columns)
+        if self._gps is not UNSET:
+            await profile.update(ctx.tx, user_id=user_id, **_place(ctx, self._gps))
         if self._tags is not None:
             await profile.replace_tags(ctx.tx, user_id=user_id, tags=self._tags)
 
@@ -72,13 +76,17 @@ def _age(age: int | None, today: date) -> dict[str, Any]:
     return {"birth_date": earliest + (latest - earliest) / 2, "birth_date_approximate": True}
 
 
-def _gps(gps: Gps | None, today: date) -> dict[str, Any]:
-    """Snap to the grid: the exact position goes no further than here."""
+def snap(ctx: Context, gps: Gps) -> Cell:
+    """Return the cell that a position is snapped to: the exact position goes no further than here."""
+    return Cell.around(gps.lat, gps.lon, ctx.services.places.population)
+
+
+def _place(ctx: Context, gps: Gps | None) -> dict[str, Any]:
     if gps is None:
         return {"cell": None, "x": None, "y": None, "z": None, "place_id": None}
-    cell = Cell.at(gps.lat, gps.lon)
+    cell = snap(ctx, gps)
     x, y, z = cell.vector
-    return {"cell": cell.id, "x": x, "y": y, "z": z, "place_id": None}
+    return {"cell": cell.id, "x": x, "y": y, "z": z, "place_id": ctx.services.places.nearest(*cell.centre)}
 
 
 def _wish(wish: Wish | None, today: date) -> dict[str, Any]:
@@ -98,28 +106,16 @@ _COLUMNS = {
     "sex": _sex,
     "birth_date": _birth_date,
     "age": _age,
-    "gps": _gps,
     "wish": _wish,
 }
 
 
-async def count_mail(ctx: Context, mail: str) -> None:
-    """Count a mail to this mailbox, asked for from this address. Raises RateLimited, Unavailable."""
-    windows, limits = ctx.services.windows, ctx.config.limits
-    await windows.hit(
-        f"mail:mailbox:{access.digest(account.mail_key(mail))}",
-        limit=ctx.limit("mails_mailbox"),
-        window=limits.mails_mailbox_window,
+def settings_of(own: Profile, belongs_to: Account) -> Settings:
+    """Return what somebody has chosen, which stands in two rows."""
+    return Settings(
+        show_online=bool(own.show_online),
+        show_distance=bool(own.show_distance),
+        read_receipts=bool(own.read_receipts),
+        mail_on=bool(own.mail_on),
+        language=belongs_to.language,
     )
-    await windows.hit(
-        f"mail:address:{ctx.address}", limit=ctx.limit("mails_address"), window=limits.mails_address_window
-    )
-
-
-async def may_mail(ctx: Context, mail: str) -> bool:
-    """Count a mail too, and tell whether it may leave: where nobody may learn of it, the answer is the same if not."""
-    try:
-        await count_mail(ctx, mail)
-    except RateLimited:
-        return False
-    return True

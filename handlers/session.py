@@ -1,18 +1,20 @@
-"""Sessions: signing in and out."""
+"""Sessions: signing in and out, and the list of where one is signed in."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from handlers import access
 from server.context import Context, Log, Session, SignedIn
-from server.wire.answers import LoggedIn, Nothing, iso
-from server.wire.errors import InvalidPayload, Unauthorized
+from server.wire.answers import LoggedIn, Nothing, SessionLine, Sessions, iso
+from server.wire.errors import InvalidPayload, NotFound, Unauthorized
 from server.wire.events import Order, event
-from server.wire.fields import ABSENT, Login, Password
+from server.wire.fields import ABSENT, Login, Password, SessionId
 from sql import account as accounts
 from sql import session, sync
 from sql.account import Account
 from sql.transaction import Ended
+
+_MOST_LISTED = 100
 
 
 @event("user/login", public=True, order=Order.BARRIER, cost=3)
@@ -68,6 +70,40 @@ async def logout(ctx: Context, *, login: Login = ABSENT, password: Password = AB
         return Nothing()
     if ctx.session is None:
         raise Unauthorized
-    await session.end(ctx.tx, user_id=ctx.user_id, id=ctx.session.id)
-    ctx.tx.end_sessions(Ended(ctx.user_id, ctx.session.id))
+    await _end(ctx, ctx.session.id)
+    return Nothing()
+
+
+async def _end(ctx: Context, session_id: str) -> bool:
+    ctx.tx.end_sessions(Ended(ctx.user_id, session_id))
+    return await session.end(ctx.tx, user_id=ctx.user_id, id=session_id, rested_since=_rested_since(ctx))
+
+
+def _rested_since(ctx: Context) -> datetime:
+    return ctx.now - timedelta(days=ctx.config.session.idle_days)
+
+
+@event("user/sessions", order=Order.CONCURRENT, methods=("GET",))
+async def list_sessions(ctx: Context) -> Sessions:
+    """Return where one is signed in, newest first, the latest hundred."""
+    lines = await session.list_live(ctx.tx, user_id=ctx.user_id, rested_since=_rested_since(ctx), limit=_MOST_LISTED)
+    return Sessions(
+        sessions=[
+            SessionLine(
+                session_id=line.id,
+                started_at=iso(line.started_at),
+                last_seen=iso(line.last_seen_at),
+                agent=line.agent,
+                current=ctx.session is not None and line.id == ctx.session.id,
+            )
+            for line in lines
+        ]
+    )
+
+
+@event("user/end_session", order=Order.BARRIER)
+async def end_session(ctx: Context, *, session_id: SessionId) -> Nothing:
+    """End one of one's own sessions, this one or another. Raises NotFound."""
+    if not await _end(ctx, session_id):
+        raise NotFound("You have no such session.")
     return Nothing()

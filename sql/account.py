@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pypika import MySQLQuery
 
-from sql.statement import P, compile_, each, share
+from sql.statement import LIMIT, P, compile_, each, share
 from sql.tables import account
 from sql.transaction import Tx
 
@@ -42,6 +42,7 @@ _COLUMNS = (account.id, account.login, account.mail, account.password_hash, acco
 _GET = compile_(MySQLQuery.from_(account).select(*_COLUMNS).where(account.id == P("id")))
 _GET_BY_LOGIN = compile_(MySQLQuery.from_(account).select(*_COLUMNS).where(account.login == P("login")))
 _GET_BY_MAIL = compile_(MySQLQuery.from_(account).select(*_COLUMNS).where(account.mail_key == P("mail_key")))
+_GET_CREATED_AT = compile_(MySQLQuery.from_(account).select(account.created_at).where(account.id == P("id")))
 _LOCK = compile_(MySQLQuery.from_(account).select(*_COLUMNS).where(account.id == P("id")).for_update())
 _LIST_STANDING = share(MySQLQuery.from_(account).select(account.id, account.state).where(account.id.isin(each("ids"))))
 _LIST_STATES = compile_(MySQLQuery.from_(account).select(account.id, account.state).where(account.id.isin(each("ids"))))
@@ -69,6 +70,18 @@ _UPDATE_MAIL = compile_(
     .set(account.mail_key, P("mail_key"))
     .where(account.id == P("id"))
 )
+_UPDATE_LANGUAGE = compile_(
+    MySQLQuery.update(account).set(account.language, P("language")).where(account.id == P("id"))
+)
+_LIST_UNCONFIRMED = compile_(
+    MySQLQuery.from_(account)
+    .select(account.id, account.state)
+    .where(account.state == P("state"))
+    .where(account.created_at <= P("until"))
+    .orderby(account.created_at)
+    .limit(LIMIT)
+)
+_DELETE = compile_(MySQLQuery.from_(account).delete().where(account.id == P("id")))
 _UPDATE_HASH = compile_(
     MySQLQuery.update(account).set(account.password_hash, P("password_hash")).where(account.id == P("id"))
 )
@@ -92,14 +105,22 @@ async def get(tx: Tx, *, id: int) -> Account | None:
     return await tx.one(_GET, _account, id=id)
 
 
+async def get_created_at(tx: Tx, *, id: int) -> datetime:
+    """Return since when an account is there."""
+    created_at: datetime = await tx.scalar(_GET_CREATED_AT, id=id)
+    return created_at
+
+
 async def get_by_login(tx: Tx, *, login: str) -> Account | None:
     """Return the account with this login, in any case of letters."""
-    return await tx.one(_GET_BY_LOGIN, _account, login=login.lower()) if login.isascii() else None
+    found = await tx.one(_GET_BY_LOGIN, _account, login=login.lower()) if login.isascii() else None
+    return found if found and found.login == login.lower() else None  # the database overlooks blanks at the end
 
 
 async def get_by_mail(tx: Tx, *, mail: str) -> Account | None:
     """Return the account with this address."""
-    return await tx.one(_GET_BY_MAIL, _account, mail_key=mail_key(mail))
+    found = await tx.one(_GET_BY_MAIL, _account, mail_key=mail_key(mail))
+    return found if found and found.mail and mail_key(found.mail) == mail_key(mail) else None
 
 
 async def lock(tx: Tx, *, id: int) -> Account | None:
@@ -152,3 +173,19 @@ async def update_mail(tx: Tx, *, id: int, mail: str) -> None:
 async def update_hash(tx: Tx, *, id: int, password_hash: str) -> None:
     """Set the password's hash."""
     await tx.write(_UPDATE_HASH, id=id, password_hash=password_hash)
+
+
+async def update_language(tx: Tx, *, id: int, language: str) -> None:
+    """Set the language of mails."""
+    await tx.write(_UPDATE_LANGUAGE, id=id, language=language)
+
+
+async def list_unconfirmed(tx: Tx, *, until: datetime, limit: int) -> list[int]:
+    """Return accounts made until then whose address was never confirmed, the oldest first."""
+    rows = await tx.many(_LIST_UNCONFIRMED, _standing, state=State.UNVERIFIED, until=until, limit=limit)
+    return [row.id for row in rows]
+
+
+async def delete(tx: Tx, *, id: int) -> None:
+    """Drop an account; what belongs to it is dropped by its own functions."""
+    await tx.write(_DELETE, id=id)

@@ -11,7 +11,7 @@ from sql.transaction import Tx
 
 
 class Mail(NamedTuple):
-    """A mail to be made from a template; `params` is JSON."""
+    """A mail to be made from a template, or a job of that name to be done about an address; `params` is JSON."""
 
     id: int
     template: str
@@ -19,12 +19,13 @@ class Mail(NamedTuple):
     language: str
     params: str
     attempts: int
+    noted_at: datetime
 
 
 _INSERT = compile_(
     MySQLQuery.into(outbox)
-    .columns(outbox.id, outbox.template, outbox.address, outbox.language, outbox.params, outbox.due_at)
-    .insert(P("id"), P("template"), P("address"), P("language"), P("params"), P("due_at"))
+    .columns(outbox.id, outbox.template, outbox.address, outbox.language, outbox.params, outbox.due_at, outbox.noted_at)
+    .insert(P("id"), P("template"), P("address"), P("language"), P("params"), P("now"), P("now"))
 )
 # Who takes a mail moves its due time past the lease: a worker that dies leaves it to the next.
 _CLAIM = compile_(
@@ -33,7 +34,7 @@ _CLAIM = compile_(
 )
 _LIST_CLAIMED = compile_(
     MySQLQuery.from_(outbox)
-    .select(outbox.id, outbox.template, outbox.address, outbox.language, outbox.params, outbox.attempts)
+    .select(*(outbox.field(name) for name in Mail._fields))
     .where(outbox.due_at == P("until"))
     .where(outbox.lease == P("lease"))
 )
@@ -48,7 +49,7 @@ _POSTPONE = compile_(
 
 async def insert(tx: Tx, *, id: int, template: str, address: str, language: str, params: str) -> None:
     """Add a mail, due now."""
-    await tx.write(_INSERT, id=id, template=template, address=address, language=language, params=params, due_at=tx.now)
+    await tx.write(_INSERT, id=id, template=template, address=address, language=language, params=params, now=tx.now)
 
 
 async def claim(tx: Tx, *, lease: int, until: datetime, limit: int) -> list[Mail]:
@@ -58,9 +59,9 @@ async def claim(tx: Tx, *, lease: int, until: datetime, limit: int) -> list[Mail
     return await tx.many(_LIST_CLAIMED, Mail, lease=lease, until=until)
 
 
-async def delete(tx: Tx, *, id: int, lease: int) -> None:
-    """Drop a mail that was sent."""
-    await tx.write(_DELETE, id=id, lease=lease)
+async def delete(tx: Tx, *, id: int, lease: int) -> bool:
+    """Drop a mail that was sent or a job that is being done; tell whether it was still this worker's."""
+    return bool(await tx.write(_DELETE, id=id, lease=lease))
 
 
 async def postpone(tx: Tx, *, id: int, lease: int, due_at: datetime) -> None:

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from pypika import MySQLQuery
+from pypika import MySQLQuery, Order
 
 from sql.account import State
-from sql.statement import P, compile_, each
+from sql.statement import LIMIT, P, compile_, each
 from sql.tables import account, session, user_stream
 from sql.transaction import Tx
 
@@ -28,6 +28,15 @@ class Session(NamedTuple):
         """Tell whether it still counts; `idle` is how many seconds it may rest."""
         rested = (now - self.last_seen_at).total_seconds()
         return self.ended_at is None and now < self.expires_at and rested < idle and self.state == State.ACTIVE
+
+
+class Line(NamedTuple):
+    """A session as its owner sees it."""
+
+    id: str
+    started_at: datetime
+    last_seen_at: datetime
+    agent: str
 
 
 _COLUMNS = (
@@ -62,12 +71,22 @@ _TOUCH = compile_(
     .where(session.user_id == P("user_id"))
     .where(session.id == P("id"))
 )
+_IS_LIVE = session.ended_at.isnull() & (session.expires_at > P("now")) & (session.last_seen_at > P("rested_since"))
+_LIST_LIVE = compile_(
+    MySQLQuery.from_(session)
+    .select(*(session.field(name) for name in Line._fields))
+    .where(session.user_id == P("user_id"))
+    .where(_IS_LIVE)
+    .orderby(session.started_at, order=Order.desc)
+    .orderby(session.id)
+    .limit(LIMIT)
+)
 _END = compile_(
     MySQLQuery.update(session)
     .set(session.ended_at, P("now"))
     .where(session.user_id == P("user_id"))
     .where(session.id == P("id"))
-    .where(session.ended_at.isnull())
+    .where(_IS_LIVE)
 )
 _END_ALL = compile_(
     MySQLQuery.update(session)
@@ -98,9 +117,16 @@ async def update_last_seen(tx: Tx, *, user_id: int, id: str) -> None:
     await tx.write(_TOUCH, user_id=user_id, id=id, now=tx.now)
 
 
-async def end(tx: Tx, *, user_id: int, id: str) -> None:
-    """End one session; a second time does nothing."""
-    await tx.write(_END, user_id=user_id, id=id, now=tx.now)
+async def list_live(tx: Tx, *, user_id: int, rested_since: datetime, limit: int) -> list[Line]:
+    """Return the live sessions of a user that were used since then, newest first."""
+    return await tx.many(_LIST_LIVE, Line, user_id=user_id, now=tx.now, rested_since=rested_since, limit=limit)
+
+
+async def end(tx: Tx, *, user_id: int, id: str, rested_since: datetime) -> bool:
+    """End one session, and tell whether it was live; a second time does nothing."""
+    if not id.isascii():
+        return False  # the column can't be compared with that
+    return bool(await tx.write(_END, user_id=user_id, id=id, now=tx.now, rested_since=rested_since))
 
 
 async def end_all(tx: Tx, *, user_id: int, keep: str = "") -> None:

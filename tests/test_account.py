@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -14,8 +14,9 @@ import pytest_asyncio
 
 from client_sdk import AlreadyExists, Client, InvalidCredentials, InvalidLink, InvalidPayload, NotFound, NotVerified
 from server.app import SERVICES
-from tests.ground.accounts import verification
+from tests.ground.accounts import State, set_state, text_of, verification
 from tests.ground.answers import ok
+from tests.ground.photos import give_photo, image
 from tests.ground.raw import RawSocket
 from tests.ground.server import PASSWORD, Person, RunningServer
 
@@ -101,7 +102,7 @@ async def test_a_registration_keeps_all_that_was_told(server, nobody):
         "Example",
     )
     assert (me.gender, me.birth_date, me.age, me.description) == ("female", date(1997, 5, 17), 28, "I like\ntrains")
-    assert (me.sex, me.tags, me.settings["language"]) == (("male", "nonbinary"), ("tea", "books"), "fr")
+    assert (me.sex, me.tags, me.settings.language) == (("male", "nonbinary"), ("tea", "books"), "fr")
     assert (me.wish.age_min, me.wish.age_max, me.wish.distance_max) == (25, 40, 50)
     assert abs(me.gps.lat - 48.8566) < 0.01 and abs(me.gps.lon - 2.3522) < 0.02
 
@@ -109,7 +110,7 @@ async def test_a_registration_keeps_all_that_was_told(server, nobody):
 async def test_what_is_not_told_is_not_known(people):
     me = await (await people("alice", age=None, gender=None, tags=None, gps=None)).profile.me()
     assert (me.gender, me.birth_date, me.age, me.description, me.gps, me.wish) == (None,) * 6
-    assert (me.sex, me.tags, me.settings["language"]) == ((), (), "en")
+    assert (me.sex, me.tags, me.settings.language) == ((), (), "en")
 
 
 @pytest.mark.parametrize("missing", ALICE)
@@ -406,6 +407,7 @@ async def test_of_20_uses_of_one_link_at_once_one_succeeds(server, link):
 async def test_who_is_not_confirmed_is_not_there_for_others(server, nobody, bob: Person, link):
     async with await RawSocket.open(server.url, auth={"token": bob.token}) as socket:
         [(alice_id,)] = await server.database.fetch("SELECT id FROM account WHERE login = %s", "alice")
+        await give_photo(server, alice_id)
         for event in ("profile", "user/like", "user/block", "message/history"):
             answer = await socket.call(event, {"target_user_id": alice_id})
             assert answer["error"]["name"] == "not_found", event
@@ -415,3 +417,96 @@ async def test_who_is_not_confirmed_is_not_there_for_others(server, nobody, bob:
         await nobody.account.verify(**link)
         ok(await socket.call("profile", {"target_user_id": alice_id}))
         assert [user["login"] for user in ok(await socket.call("research"))["users"]] == ["alice"]
+
+
+# -- the link again ----------------------------------------------------------------------------------------------------
+
+
+async def test_the_link_is_mailed_again_and_the_older_one_is_void(server, nobody, link):
+    await nobody.account.resend_verification("ALICE@example.org")
+    newer = await link_to(server, "alice@example.org")
+    assert newer["login"] == "alice"
+    with pytest.raises(InvalidLink):
+        await nobody.account.verify(**link)
+    await nobody.account.verify(**newer)
+    await nobody.account.resend_verification("alice@example.org")
+    await until_mailed(server)
+    assert server.mails.unread() == [], "there is nothing left to confirm"
+
+
+async def test_a_phantom_is_mailed_nothing_again(server, alice, nobody):
+    await nobody.account.register(**named("phantom") | {"mail": alice.mail})
+    await until_mailed(server)
+    server.mails.forget()
+    await nobody.account.resend_verification(alice.mail)
+    await until_mailed(server)
+    assert server.mails.unread() == []
+
+
+async def test_a_link_that_is_mailed_late_is_good_for_as_long_as_the_account_waits(server, nobody, link):
+    server.clock.advance(47 * HOUR - 60)
+    await nobody.account.resend_verification("alice@example.org")
+    mail = await server.mails.wait_for("alice@example.org")
+    assert "good for 1 h" in text_of(mail)
+    server.clock.advance(HOUR - 60)
+    await nobody.account.verify(**verification(mail))
+
+
+# -- what nobody confirms ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.config(links={"sweep": 0.05})
+@pytest.mark.parametrize("kind", ["unconfirmed", "phantom"])
+async def test_an_account_that_nobody_confirms_is_erased_whole(server, people, nobody, kind):
+    bob = await people("bob")
+    mail = bob.mail if kind == "phantom" else "alice@example.org"
+    told = {"tags": ["tea"], "description": "x", "gps": {"lat": 1, "lon": 2}, "image": [image()]}
+    user_id = await nobody.account.register(**ALICE | {"mail": mail}, **told)
+    await until_mailed(server)
+
+    async def mentioning() -> list[str]:
+        rows = await world(server)
+        return [table for table in rows for row in rows[table] if user_id in row]
+
+    assert {"account", "profile", "profile_tag", "link", "photo", "user_stream"} <= {*await mentioning()}
+    server.clock.advance(48 * HOUR - 60)
+    await asyncio.sleep(0.2)  # for three looks
+    assert await mentioning()
+    server.clock.advance(61)
+    async with asyncio.timeout(5):
+        while await mentioning():
+            await asyncio.sleep(0.005)
+    server.mails.forget()
+    await nobody.account.register(**ALICE)
+    await nobody.account.verify(**await link_to(server, "alice@example.org"))
+    assert (await bob.profile.me()).login == "bob"
+
+
+@pytest.mark.config(links={"sweep": 0.05})
+async def test_who_has_confirmed_or_is_banned_is_not_erased(server, people, nobody, link):
+    await nobody.account.verify(**link)
+    banned = await people("bob")
+    await set_state(server, banned, State.BANNED)
+    server.clock.advance(30 * DAY)
+    await nobody.account.register(**named("carol"))
+    server.clock.advance(49 * HOUR)
+    async with asyncio.timeout(5):
+        while len(await server.database.fetch("SELECT id FROM account")) > 2:
+            await asyncio.sleep(0.005)
+    assert {login for (login,) in await server.database.fetch("SELECT login FROM account")} == {"alice", "bob"}
+
+
+@pytest.mark.config(links={"sweep": 0.01})
+async def test_many_are_erased_by_two_servers_at_once(start_server):
+    first, second = await start_server(), await start_server()
+    made_at = first.clock.now() - timedelta(hours=48)
+    for start in range(0, 250, 50):
+        rows = ",".join(
+            f"({n}, 'login{n}', NULL, NULL, '', 0, 'en', '{made_at}')" for n in range(start + 1, start + 51)
+        )
+        columns = "id, login, mail, mail_key, password_hash, state, language, created_at"
+        await first.database.fetch(f"INSERT INTO account ({columns}) VALUES {rows}")
+    async with asyncio.timeout(10):
+        while await second.database.fetch("SELECT id FROM account LIMIT 1"):
+            await asyncio.sleep(0.01)
+    assert not [record for record in first.log if "failed" in record.getMessage()]

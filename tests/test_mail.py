@@ -6,26 +6,37 @@ import itertools
 import json
 import re
 import socket
+import ssl
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 from email.policy import default
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import aiohttp
 import pytest
 import pytest_asyncio
 from aiosmtpd.smtp import SMTP, AuthResult
+from aiosmtplib.email import flatten_message
 
 import handlers.account
+import server.outside.mail as mail_module
 from client_sdk import Client, Internal, InvalidPayload
-from tests.ground.accounts import verification
+from server.clock import Clock, Ids
+from server.config import Config
+from server.context import Context, jobs
+from server.outside.tokens import Tokens
+from sql.account import Account, State
+from sql.outbox import Mail
+from tests.ground.accounts import text_of, unsubscribe_path, verification
 from tests.ground.server import PASSWORD, RunningServer
 
 HEADERS = {
     *("From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted"),
-    *("MIME-Version", "Content-Type", "Content-Transfer-Encoding"),
+    *("MIME-Version", "Content-Type"),
 }
 _ids = itertools.count(1)
 
@@ -101,6 +112,7 @@ async def put(server: RunningServer, **columns: Any) -> None:
         "language": "en",
         "params": json.dumps({"login": "alice"}),
         "due_at": server.clock.now(),
+        "noted_at": server.clock.now(),
     } | columns
     places = ", ".join(["%s"] * len(row))
     await server.database.fetch(f"INSERT INTO outbox ({', '.join(row)}) VALUES ({places})", *row.values())
@@ -144,7 +156,8 @@ async def test_a_mail_is_a_file_with_one_receiver_and_one_whole_link(server):
     assert mail["Subject"] == "Confirm your mail address"
     assert mail["Date"].datetime.replace(tzinfo=None) == server.clock.now().replace(microsecond=0)
     assert mail["Message-ID"].endswith("@example.org>")
-    [link] = [line for line in file.decode().splitlines() if "://" in line]
+    [link] = [line for line in text_of(mail).splitlines() if "://" in line]
+    assert link.encode() in file, "it stands in one line"
     assert re.fullmatch(r"https://dating\.example\.org/verify#ver_id=[\w.-]{50,}&login=alice", link)
     async with Client(server.url) as client:
         await client.account.verify(**verification(mail))
@@ -155,18 +168,18 @@ async def test_the_link_leads_to_us_whatever_host_was_asked(server):
     headers = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "Forwarded": "host=evil.example"}
     async with aiohttp.ClientSession() as http, http.post(f"{server.url}/api/user/registr", json=told, headers=headers):
         mail = await server.mails.wait_for("alice@example.org")
-    assert "http://localhost:8080/verify#" in mail.get_content()
+    assert "http://localhost:8080/verify#" in text_of(mail)
     assert "evil" not in mail.as_string()
 
 
 @pytest.mark.parametrize(
-    "name", ["Alice\nBcc: mallory@example.org", "Alice <mallory@example.org>", "{{ url }}", "=?utf-8?q?x?=", "a,b;c"]
+    "name", ["Alice <mallory@example.org>", "{{ url }}", "=?utf-8?q?x?=", "a,b;c", "<img src=x onerror=alert(1)>"]
 )
 async def test_a_name_gets_nothing_into_a_mail(server, name):
     await register(server, "alice", first_name=name, last_name=name)
     mail = await server.mails.wait_for("alice@example.org")
     assert set(mail.keys()) == HEADERS
-    assert not [word for word in ("mallory", "Bcc", "{{", "=?", "a,b") if word in mail.as_string()]
+    assert not [word for word in ("mallory", "Bcc", "{{", "=?", "a,b", "onerror") if word in mail.as_string()]
 
 
 @pytest.mark.parametrize(
@@ -197,6 +210,108 @@ async def test_a_mail_to_an_international_domain_goes_where_the_dns_says(alone, 
     assert sink.mails[0]["To"] == "alice@xn--bcher-kva.example"
 
 
+# -- what it says ------------------------------------------------------------------------------------------------------
+
+SUBJECTS = {
+    "verify": ("Confirm your mail address", "Подтвердите адрес почты", "Confirmez votre adresse"),
+    "mail": ("Confirm your new mail address", "Подтвердите новый адрес почты", "Confirmez votre nouvelle adresse"),
+    "moved": (
+        "Your mail address is being changed",
+        "Адрес вашей почты меняют",
+        "Votre adresse est en cours de modification",
+    ),
+    "taken": ("You already have an account", "У вас уже есть учётная запись", "Vous avez déjà un compte"),
+    "reset": ("Choose a new password", "Выберите новый пароль", "Choisissez un nouveau mot de passe"),
+    "changed": ("Your password was changed", "Ваш пароль изменён", "Votre mot de passe a été changé"),
+    "waiting": ("Something waits for you", "Вас кое-что ждёт", "Quelque chose vous attend"),
+}
+PARAMS = {"login": "a.l-i_ce", "user_id": 42, "nonce": "n" * 22, "count": 3, "kinds": {"like": 1, "message": 2}}
+
+
+def paths(text: str) -> list[str]:
+    """Return where the links in a text lead, but for what is signed."""
+    return re.findall(r"https?://[^/\s]+(/[a-z]*)", text)
+
+
+def test_every_mail_is_there_in_every_language():
+    folder = Path(mail_module.__file__).parent / "templates"
+    for language in ("en", "ru", "fr"):
+        assert {path.stem for path in (folder / language).iterdir()} == SUBJECTS.keys()
+
+
+def rendered(**columns: Any) -> EmailMessage:
+    """Return a mail as the reader's program understands it."""
+    row = {
+        "id": next(_ids),
+        "template": "taken",
+        "address": "alice@example.org",
+        "language": "en",
+        "params": json.dumps(PARAMS),
+        "attempts": 0,
+        "noted_at": datetime.fromisoformat("2026-01-15"),
+    }
+    clock, unused = Clock(), cast(Any, None)
+    tokens = Tokens(["k" * 40], clock, session_days=1, link_hours=1, reset_minutes=1)
+    mailer = mail_module.Mailer(Config(), unused, tokens, unused, clock=clock, ids=Ids(), jobs={})
+    flat = flatten_message(mailer.render(Mail(**row | columns)), cte_type="7bit")
+    return cast(EmailMessage, email.message_from_bytes(flat, policy=default))
+
+
+@pytest.mark.parametrize("language", ["en", "ru", "fr"])
+@pytest.mark.parametrize("template", SUBJECTS)
+def test_a_mail_says_the_same_in_text_and_html_in_the_language_of_its_reader(template, language):
+    mail = rendered(template=template, language=language)
+    assert mail["Subject"] == SUBJECTS[template][["en", "ru", "fr"].index(language)]
+    assert mail.get_content_type() == "multipart/alternative"
+    assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
+    text, html = text_of(mail), text_of(mail, "html")
+    assert f'<html lang="{language}">' in html
+    assert "a.l-i_ce" in text and "a.l-i_ce" in html
+    assert paths(text) == paths(re.sub(r">https?://", ">", html))
+    assert bool(paths(text)) == (template not in ("moved", "taken", "changed"))
+    assert not [left for left in ("{{", "{%", "None", "Undefined", "nnnnnn") if left in text + html]
+    if language == "ru":
+        assert re.search("[а-я]", text)
+
+
+async def test_the_language_of_a_mail_is_the_one_of_the_account(server):
+    await register(server, "alice", language="ru")
+    assert (await server.mails.wait_for("alice@example.org"))["Subject"] == "Подтвердите адрес почты"
+
+
+def test_html_in_a_value_is_text():
+    params = PARAMS | {"login": '<img src="x" onerror="alert(1)">&amp;'}
+    message = rendered(params=json.dumps(params))
+    assert params["login"] in text_of(message)
+    assert "<img" not in text_of(message, "html")
+    assert "&lt;img src=&#34;x&#34; onerror=&#34;alert(1)&#34;&gt;&amp;amp;" in text_of(message, "html")
+
+
+@pytest.mark.config(server={"public_url": "https://a-very-long-name-of-a-dating-site.example.org"})
+async def test_what_waits_is_told_with_a_link_to_hear_no_more(alone, sink):
+    """RFC 2369 and 8058: mail programs show a button; the header stands whole, however long the address is."""
+    async with sink.listening():
+        await put(
+            alone,
+            template="waiting",
+            params=json.dumps(PARAMS | {"kinds": {"visit": 3, "nudge": 1, "news of later": 1}}),
+        )
+        await until_sent(alone)
+    [mail], [envelope] = sink.mails, sink.envelopes
+    url = "https://a-very-long-name-of-a-dating-site.example.org" + unsubscribe_path(mail)
+    assert f"\r\nList-Unsubscribe: <{url}>\r\n".encode() in envelope.content
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert f'href="{url}"' in text_of(mail, "html")
+    lines = [line for line in text_of(mail).splitlines() if line.startswith("–")]
+    assert lines == ["– somebody looked at your profile (3)", "– somebody nudged you"]
+
+
+@pytest.mark.parametrize("template", sorted(SUBJECTS.keys() - {"waiting"}))
+def test_other_mails_cannot_be_turned_off(template):
+    message = rendered(template=template)
+    assert "List-Unsubscribe" not in message and "unsubscribe" not in text_of(message)
+
+
 # -- by SMTP -----------------------------------------------------------------------------------------------------------
 
 
@@ -210,13 +325,47 @@ async def test_a_mail_goes_to_its_receiver_alone(alone, sink):
     assert max(len(line) for line in envelope.content.splitlines()) <= 998
 
 
-@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
-async def test_the_mail_servers_password_may_have_any_letters(start_server, sink):
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Key and certificate of a mail server at 127.0.0.1, signed by itself."""
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    named = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "10"]
+    command = ["openssl", "req", *kind, *named, "-keyout", str(path), "-out", str(path) + ".crt"]
+    subprocess.run(command, check=True, capture_output=True)
+    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
+    return path
+
+
+async def test_the_mail_servers_password_may_have_any_letters_and_goes_encrypted(
+    start_server, sink, certificate, monkeypatch
+):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate)
     server = await start_server(mail={"smtp": sink.url.replace("//", "//us%40example.org:p%3Aw%2Fd%40@")})
-    async with sink.listening(authenticator=sink.authenticate, auth_required=True, auth_require_tls=False):
+    async with sink.listening(authenticator=sink.authenticate, auth_required=True, tls_context=tls):
         await register(server, "alice")
         await until_sent(server)
     assert sink.logins == [(b"us@example.org", b"p:w/d@")]
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+async def test_no_password_goes_to_a_mail_server_that_does_not_encrypt(start_server, sink):
+    server = await start_server(mail={"smtp": sink.url.replace("//", "//us:password@")})
+
+    async def tried() -> bool:
+        return [attempts >= 1 for (attempts,) in await outbox(server, "attempts")] == [True]
+
+    async with sink.listening(authenticator=sink.authenticate, auth_required=True, auth_require_tls=False):
+        await register(server, "alice")
+        await until(tried)
+        await until(lambda: logged(server, "mail.postponed"))
+    assert sink.logins == []
+
+
+async def logged(server: RunningServer, event: str) -> bool:
+    return any(event in record.getMessage() for record in server.log)
 
 
 async def test_while_the_mail_server_is_down_mails_wait_and_are_sent_once_when_it_is_back(alone, sink):
@@ -262,6 +411,21 @@ async def test_a_mail_is_tried_once_an_hour_at_least_however_often_it_failed(alo
     [(attempts, due_at)] = await outbox(alone, "attempts, due_at")
     assert attempts == 5001
     assert due_at <= alone.clock.now() + timedelta(hours=1)
+
+
+async def test_a_mail_that_cannot_be_sent_for_3_days_is_given_up(alone):
+    async def tried_again() -> bool:
+        return all(attempts > 1 for (attempts,) in await outbox(alone, "attempts"))
+
+    await put(alone, template="nonsense", attempts=1)
+    await put(alone, attempts=1)
+    alone.clock.advance(3 * 24 * 3600 - 60)
+    await until(tried_again)
+    assert len(await outbox(alone)) == 2
+    alone.clock.advance(3600)
+    await until_sent(alone)
+    assert len([record for record in alone.log if "mail.given_up" in record.getMessage()]) == 2
+    assert "alice" not in "".join(record.getMessage() for record in alone.log if "mail." in record.getMessage())
 
 
 # -- once --------------------------------------------------------------------------------------------------------------
@@ -321,3 +485,39 @@ async def test_a_worker_held_up_beyond_its_lease_leaves_the_rest_to_the_other(st
         await until_sent(first)
     receivers = [envelope.rcpt_tos[0] for envelope in sink.envelopes]
     assert [receivers.count(name) for name in names[1:]] == [1, 1]
+
+
+# -- jobs --------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_job_is_done_once_whoever_takes_it(start_server, monkeypatch):
+    done = []
+
+    async def work(ctx: Context, address: str, *, n: int) -> None:
+        done.append((address, n))
+        await ctx.mail("taken", Account(1, "alice", address, "", State.ACTIVE, "en"))
+
+    monkeypatch.setitem(jobs, "test", work)
+    first, _ = await start_server(), await start_server()
+    for n in range(50):
+        await put(first, template="test", params=json.dumps({"n": n}))
+    await until_sent(first)
+    assert sorted(n for _, n in done) == list(range(50))
+    assert len(first.mails.unread("alice@example.org")) == 50
+
+
+async def test_a_job_that_fails_leaves_nothing_and_is_tried_again(start_server, monkeypatch):
+    tries = []
+
+    async def work(ctx: Context, address: str) -> None:
+        await ctx.mail("taken", Account(1, "alice", address, "", State.ACTIVE, "en"))
+        tries.append(address)
+        if len(tries) == 1:
+            raise RuntimeError
+
+    monkeypatch.setitem(jobs, "test", work)
+    server = await start_server()
+    await put(server, template="test", params="{}")
+    await until_sent(server)
+    assert len(tries) == 2
+    assert len(server.mails.unread()) == 1

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from argon2 import PasswordHasher
 
-from client_sdk import Client, ConnectionChanged, InvalidCredentials, NotVerified, SessionEnded
+from client_sdk import Client, ConnectionChanged, InvalidCredentials, NotFound, NotVerified, SessionEnded
 from tests.ground.accounts import State, set_state
 from tests.ground.answers import ok, refused
 from tests.ground.raw import RawSocket, Refused
@@ -116,7 +116,7 @@ async def test_login_signs_an_anonymous_socket_in_and_its_pushes_come(alice, bob
 async def test_what_is_pushed_begins_where_the_login_says(connected, socket):
     alice, bob = connected
     begun = ok(await socket.call("user/login", {"login": "alice", "password": PASSWORD}))
-    assert begun["cursor"] == ok(await socket.call("sync", {"cursor": None}))["cursor"] == 1
+    assert begun["cursor"] == ok(await socket.call("sync", {"cursor": None}))["cursor"] > 0
     await bob.message.send(alice.id, "hi")
     assert (await socket.push("message/new"))["seq"] == begun["cursor"] + 1
 
@@ -129,9 +129,9 @@ async def test_login_on_a_socket_that_is_signed_in_only_gives_a_token(server, al
         for one, other in ((bob, carol), (alice, carol)):
             await one.relation.like(other.id)
             await other.relation.like(one.id)
-        await socket.push("connection", user_id=carol.id)
-        ok(await socket.call("user/me"))
-        assert [push.data["seq"] for push in socket.pushes] == [1], "only alice's own push"
+        cursor = ok(await socket.call("sync", {"cursor": None}))["cursor"]
+        await socket.until(lambda push: push.data["seq"] == cursor)
+        assert [push.data["seq"] for push in socket.pushes] == list(range(1, cursor + 1)), "only alice's own pushes"
 
 
 @pytest.mark.config(password={"time_cost": 2})
@@ -270,6 +270,104 @@ async def test_the_sdk_tells_those_who_wait_that_the_session_has_ended(alice, no
         await waiting
     with pytest.raises(SessionEnded):
         await alice.profile.me()
+
+
+# -- the list ----------------------------------------------------------------------------------------------------------
+
+
+async def test_one_sees_where_one_is_signed_in_newest_first(server, alice, bob):
+    for minutes, agent in ((1, "Firefox"), (2, "x" * 300)):
+        server.clock.advance(minutes * MINUTE)
+        async with await RawSocket.open(server.url, headers={"User-Agent": agent}) as socket:
+            ok(await socket.call("user/login", {"login": "alice", "password": PASSWORD}))
+    lines = (await alice.call("user/sessions"))["sessions"]
+    assert [line["agent"] for line in lines][:2] == ["x" * 200, "Firefox"]
+    assert [line["current"] for line in lines] == [False, False, True]
+    assert [line["started_at"] for line in lines] == sorted((line["started_at"] for line in lines), reverse=True)
+    for line in lines:
+        assert line.keys() == {"session_id", "started_at", "last_seen", "agent", "current"}
+        assert line["started_at"] <= line["last_seen"]
+        assert line["session_id"] not in [part for token in (alice.token,) for part in token.split(".")]
+    assert len(await bob.session.list()) == 1
+
+
+async def test_a_token_in_the_payload_says_which_session_is_the_current_one(server, alice, nobody):
+    other = (await nobody.session.login("alice", PASSWORD)).token
+    by_token = {
+        line["session_id"] for line in (await alice.call("user/sessions", token=other))["sessions"] if line["current"]
+    }
+    own = {line.session_id for line in await alice.session.list() if line.current}
+    assert len(own) == len(by_token) == 1 and own != by_token
+
+
+async def test_what_has_ended_is_not_listed(server, people, nobody):
+    alice = await people("alice")
+    for _ in range(2):
+        await nobody.session.login("alice", PASSWORD)
+    async with await RawSocket.open(server.url) as socket:
+        token = ok(await socket.call("user/login", {"login": "alice", "password": PASSWORD}))["token"]
+        ok(await socket.call("user/logout", {"token": token}))
+    assert len(await alice.session.list()) == 3
+    server.clock.advance(6 * DAY)
+    await alice.profile.me()
+
+    async def noted() -> bool:
+        return bool(
+            await server.database.fetch(
+                "SELECT id FROM session WHERE last_seen_at > %s", server.clock.now() - timedelta(days=1)
+            )
+        )
+
+    async with asyncio.timeout(5):
+        while not await noted():
+            await asyncio.sleep(0.005)
+    server.clock.advance(2 * DAY)
+    assert [line.current for line in await alice.session.list()] == [True], "the others have rested for 8 days"
+
+
+async def test_one_ends_another_session_and_its_sockets_are_closed_at_every_server(start_server, server, alice, nobody):
+    other = await start_server()
+    token = (await nobody.session.login("alice", PASSWORD)).token
+    [ended] = [line for line in await alice.session.list() if not line.current]
+    async with (
+        await RawSocket.open(server.url, auth={"token": token}) as here,
+        await RawSocket.open(other.url, auth={"token": token}) as there,
+        await RawSocket.open(server.url, auth={"token": alice.token}) as own,
+    ):
+        await alice.session.end(ended.session_id)
+        await asyncio.gather(here.closed(timeout=1), there.closed(timeout=1))
+        for socket in (here, there):
+            assert socket.pushes[-1].data["reason"] == "session_ended"
+        refused(await own.call("user/me", {"token": token}), "session_ended")
+        assert [line["session_id"] for line in ok(await own.call("user/sessions"))["sessions"]] != [ended.session_id]
+    with pytest.raises(NotFound):
+        await alice.session.end(ended.session_id)
+
+
+async def test_who_ends_the_own_session_is_answered_first(server, alice):
+    [line] = await alice.session.list()
+    async with await RawSocket.open(server.url, auth={"token": alice.token}) as socket:
+        await socket.emit("user/end_session", {"session_id": line.session_id}, ack=77)
+        await socket.closed(timeout=1)
+        assert socket.frames[-3:] == [
+            '4377[{"code":200,"data":{}}]',
+            '42["goodbye",{"reason":"session_ended","retry_after":null}]',
+            "41",
+        ]
+
+
+@pytest.mark.parametrize("session_id", ["x", "a" * 22, "сеанс", "'; --", "%", "_" * 22])
+async def test_there_is_no_such_session(alice, session_id):
+    with pytest.raises(NotFound):
+        await alice.session.end(session_id)
+    await alice.profile.me()
+
+
+async def test_a_foreign_session_is_not_found_and_goes_on(alice, bob):
+    [line] = await bob.session.list()
+    with pytest.raises(NotFound):
+        await alice.session.end(line.session_id)
+    await bob.profile.me()
 
 
 # -- time --------------------------------------------------------------------------------------------------------------

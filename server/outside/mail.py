@@ -3,18 +3,20 @@
 import asyncio
 import json
 import mailbox
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, timedelta
+from email.headerregistry import BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
-from email.policy import SMTPUTF8
+from email.policy import SMTPUTF8, Policy
 from email.utils import format_datetime, parseaddr
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 import structlog
 from email_validator import validate_email
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from server.clock import Clock, Ids
 from server.config import Config
@@ -26,6 +28,7 @@ from sql.transaction import CommitUnknown, Tx, transact
 log = structlog.get_logger("mail")
 
 Send = Callable[[EmailMessage], Awaitable[None]]
+Job = Callable[[Tx, outbox.Mail], Awaitable[None]]
 
 _BATCH = 20
 _FILE = SMTPUTF8.clone(linesep="\n")
@@ -34,9 +37,23 @@ _LONGEST_PAUSE = 3600.0
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     undefined=StrictUndefined,
-    autoescape=False,  # plain text
+    autoescape=select_autoescape(["html"], default=False),
+    trim_blocks=True,
     keep_trailing_newline=True,
 )
+
+
+class _Whole(UnstructuredHeader, BaseHeader):
+    """A header that is never folded: a long address in it would be encoded, and no longer be one."""
+
+    def fold(self, *, policy: Policy) -> str:
+        """Return the line as it goes out."""
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+_headers = HeaderRegistry()
+_headers.map_to_type("list-unsubscribe", _Whole)
+_MESSAGE = SMTPUTF8.clone(header_factory=_headers)
 
 
 def sender(config: Config) -> Send:
@@ -50,6 +67,7 @@ def sender(config: Config) -> Send:
 
         return keep
     url = urlsplit(config.mail.smtp)
+    from_the_start = url.scheme == "smtps"
 
     async def send(message: EmailMessage) -> None:
         async with asyncio.timeout(_SEND_WITHIN):
@@ -59,7 +77,8 @@ def sender(config: Config) -> Send:
                 port=url.port or (465 if url.scheme == "smtps" else 587),
                 username=unquote(url.username) if url.username else None,
                 password=unquote(url.password) if url.password else None,
-                use_tls=url.scheme == "smtps",
+                use_tls=from_the_start,
+                start_tls=True if url.username and not from_the_start else None,  # no password goes unencrypted
                 timeout=_SEND_WITHIN,
             )
 
@@ -67,10 +86,21 @@ def sender(config: Config) -> Send:
 
 
 class Mailer:
-    """Sends what is due in the outbox, woken by commits and, to be sure, now and then by itself."""
+    """Sends what is due in the outbox, woken by commits and, to be sure, now and then by itself.
+
+    Rows that bear the name of a job are not sent: the job is done, once, and may note mails in its turn.
+    """
 
     def __init__(
-        self, config: Config, database: Database, tokens: Tokens, send: Send, *, clock: Clock, ids: Ids
+        self,
+        config: Config,
+        database: Database,
+        tokens: Tokens,
+        send: Send,
+        *,
+        clock: Clock,
+        ids: Ids,
+        jobs: Mapping[str, Job],
     ) -> None:
         self._config = config
         self._database = database
@@ -78,6 +108,7 @@ class Mailer:
         self._send = send
         self._clock = clock
         self._ids = ids
+        self._jobs = jobs
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -115,15 +146,33 @@ class Mailer:
 
     async def _send_one(self, mail: outbox.Mail, lease: int) -> None:
         try:
-            await self._send(self.render(mail))
+            if mail.template in self._jobs:
+                await self._do(mail, lease)
+            else:
+                await self._send(self.render(mail))
+                log.info("mail.sent", mail_id=mail.id, template=mail.template)
+                await self._transact(lambda tx: outbox.delete(tx, id=mail.id, lease=lease))
         except Exception as fault:  # whatever is wrong with one mail, the others are sent
-            wait = min(self._config.mail.retry * 2 ** min(mail.attempts - 1, 30), _LONGEST_PAUSE)
-            due_at = self._clock.now() + timedelta(seconds=wait)
-            log.warning("mail.postponed", mail_id=mail.id, attempts=mail.attempts, reason=type(fault).__name__)
-            await self._transact(lambda tx: outbox.postpone(tx, id=mail.id, lease=lease, due_at=due_at))
-        else:
-            log.info("mail.sent", mail_id=mail.id, template=mail.template)
+            await self._put_off(mail, lease, fault)
+
+    async def _do(self, mail: outbox.Mail, lease: int) -> None:
+        async def work(tx: Tx) -> None:
+            if await outbox.delete(tx, id=mail.id, lease=lease):
+                await self._jobs[mail.template](tx, mail)
+
+        await self._transact(work)
+        self.wake()  # for the mails that it has noted
+
+    async def _put_off(self, mail: outbox.Mail, lease: int, fault: Exception) -> None:
+        now, about = self._clock.now(), {"mail_id": mail.id, "template": mail.template, "attempts": mail.attempts}
+        if now - mail.noted_at >= timedelta(days=self._config.mail.give_up_days):
+            log.error("mail.given_up", **about, reason=type(fault).__name__)
             await self._transact(lambda tx: outbox.delete(tx, id=mail.id, lease=lease))
+            return
+        wait = min(self._config.mail.retry * 2 ** min(mail.attempts - 1, 30), _LONGEST_PAUSE)
+        log.warning("mail.postponed", **about, reason=type(fault).__name__)
+        due_at = now + timedelta(seconds=wait)
+        await self._transact(lambda tx: outbox.postpone(tx, id=mail.id, lease=lease, due_at=due_at))
 
     async def _transact(self, work: Callable[[Tx], Awaitable[object]]) -> list[outbox.Mail]:
         result, _ = await transact(self._database, self._clock.now(), work, random=self._ids.random)
@@ -132,21 +181,43 @@ class Mailer:
     def render(self, mail: outbox.Mail) -> EmailMessage:
         """Return the message; a link's secret is signed only here, so that no row ever holds it whole."""
         params = json.loads(mail.params)
-        if nonce := params.pop("nonce", None):
-            token = self._tokens.link(mail.template, params.pop("user_id"), nonce)
-            url = f"{self._config.server.url}/verify#ver_id={token}&login={params['login']}"
-            params |= {"url": url, "hours": self._config.links.verify_hours}
-        text = _templates.get_template(f"en/{mail.template}.txt").render(params)
+        params |= self._links(mail.template, params)
+        text = _templates.get_template(f"{mail.language}/{mail.template}.txt").render(params)
         subject, _, body = text.partition("\n")
-        message = EmailMessage(policy=SMTPUTF8)
+        message = EmailMessage(policy=_MESSAGE)
         message["From"] = self._config.mail.sender
         message["To"] = _deliverable(mail.address)
         message["Subject"] = subject
         message["Date"] = format_datetime(self._clock.now().replace(tzinfo=UTC))
         message["Message-ID"] = f"<{mail.id}@{_domain(self._config.mail.sender)}>"  # the same when it is sent again
         message["Auto-Submitted"] = "auto-generated"
+        if unsubscribe := params.get("unsubscribe"):
+            message["List-Unsubscribe"] = f"<{unsubscribe}>"
+            message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         message.set_content(body, cte="8bit")  # links stay whole: no line is folded
+        paragraphs = body.strip().split("\n\n")
+        html = _templates.get_template("mail.html").render(
+            subject=subject, paragraphs=paragraphs, language=mail.language, url=params.get("url")
+        )
+        message.add_alternative(html, subtype="html", cte="8bit")
         return message
+
+    def _links(self, template: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Return what the links of a mail are, and how long they are good."""
+        home = self._config.server.url
+        match template:
+            case "verify" | "mail":
+                token = self._tokens.link(template, params["user_id"], params["nonce"])
+                url = f"{home}/verify#ver_id={token}&login={params['login']}"
+                return {"url": url, "hours": self._config.links.verify_hours} | params
+            case "reset":
+                token = self._tokens.link(template, params["user_id"], params["nonce"])
+                return {"url": f"{home}/reset#reset_id={token}", "minutes": self._config.links.reset_minutes}
+            case "waiting":
+                token = self._tokens.unsubscribe(params["user_id"])
+                return {"url": f"{home}/", "unsubscribe": f"{home}/unsubscribe?token={token}"}
+            case _:
+                return {}
 
 
 def _deliverable(address: str) -> str:

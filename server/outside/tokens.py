@@ -1,6 +1,7 @@
 """Tokens: signed, each good for one purpose and for a time; what they name can be ended in the database."""
 
 import hashlib
+import hmac
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,16 +15,21 @@ _LONGEST = 512
 _HOUR = 3600
 _SKEW = 60
 _DAY = 86_400
+_MARK = 16
+_UNSUBSCRIBE_AGE = 60 * _DAY
 
 
 class Tokens:
     """Signs and reads tokens; `keys` newest first, older ones still read."""
 
-    def __init__(self, keys: Sequence[str], clock: Clock, *, session_days: int, link_hours: int) -> None:
+    def __init__(
+        self, keys: Sequence[str], clock: Clock, *, session_days: int, link_hours: float, reset_minutes: float
+    ) -> None:
         self._keys = list(reversed(keys))
+        self._sealing: dict[str, list[bytes]] = {}
         self._clock = clock
         self._session_age = session_days * _DAY
-        self._link_age = link_hours * 3600
+        self._link_ages = {"verify": link_hours * _HOUR, "mail": link_hours * _HOUR, "reset": reset_minutes * 60}
         self._session = self._serializer("session")
 
     def _serializer(self, purpose: str) -> URLSafeTimedSerializer:
@@ -75,11 +81,46 @@ class Tokens:
         """Return purpose, user and nonce of a link made for one of these purposes. Raises InvalidLink."""
         for purpose in purposes if len(token) <= _LONGEST else ():
             try:
-                user_id, nonce = self._load(self._serializer(f"link.{purpose}"), token, self._link_age)
+                user_id, nonce = self._load(self._serializer(f"link.{purpose}"), token, self._link_ages[purpose])
             except (BadData, ValueError):
                 continue
             return purpose, int(user_id), str(nonce)
         raise InvalidLink
+
+    def unsubscribe(self, user_id: int) -> str:
+        """Return what turns mails off for somebody, and does nothing else."""
+        return _text(self._serializer("unsubscribe").dumps([user_id]))
+
+    def read_unsubscribe(self, token: str) -> int:
+        """Return whose mails are to be turned off. Raises InvalidLink."""
+        if len(token) > _LONGEST:
+            raise InvalidLink
+        try:
+            [user_id] = self._load(self._serializer("unsubscribe"), token, _UNSUBSCRIBE_AGE)
+        except (BadData, ValueError):
+            raise InvalidLink from None
+        return int(user_id)
+
+    def seal(self, purpose: str, content: bytes) -> str:
+        """Return content under a short signature, for what is signed by the hundred; when it ends is its own matter."""
+        return base64_encode(content + _mark(self._seals(purpose)[0], content)).decode()
+
+    def unseal(self, purpose: str, token: str) -> bytes | None:
+        """Return what was sealed for this purpose; None for anything else."""
+        try:
+            whole = base64_decode(token) if len(token) <= _LONGEST else b""
+        except BadData:
+            return None
+        content, mark = whole[:-_MARK], whole[-_MARK:]
+        is_ours = any(hmac.compare_digest(mark, _mark(key, content)) for key in self._seals(purpose))
+        return content if is_ours and base64_encode(whole).decode() == token else None
+
+    def _seals(self, purpose: str) -> list[bytes]:
+        """Return the keys of a purpose, newest first."""
+        if purpose not in self._sealing:
+            salt = f"matcha42.{purpose}".encode()
+            self._sealing[purpose] = [hmac.digest(key.encode(), salt, "sha256") for key in reversed(self._keys)]
+        return self._sealing[purpose]
 
     def _load(self, serializer: URLSafeTimedSerializer, token: str, max_age: float) -> Any:
         """Read a token in its one spelling (Base64 has several for one signature) and in its time.
@@ -93,6 +134,10 @@ class Tokens:
         if not -_SKEW <= self._clock.time() - signed_at.timestamp() <= max_age:
             raise SignatureExpired("not in its time")
         return content
+
+
+def _mark(key: bytes, content: bytes) -> bytes:
+    return hmac.digest(key, content, "sha256")[:_MARK]
 
 
 def _text(token: Any) -> str:
