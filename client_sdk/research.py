@@ -8,7 +8,10 @@ from client_sdk.types import Card, Page
 
 
 class Filters(TypedDict, total=False):
-    """What to look for; `sort_by`: 0 recommended, 1 distance, 2 age, 3 fame, 4 common tags."""
+    """What to look for; `sort_by`: 0 recommended, 1 distance, 2 age, 3 fame, 4 common tags.
+
+    `online`: only those who are seen to be there, or (False) not to be. `place_id`: from that town, not from home.
+    """
 
     sort_by: int
     order: str
@@ -29,7 +32,10 @@ class Research(Noun):
     """The search."""
 
     async def search(self, **filters: Unpack[Filters]) -> Page:
-        """Return a page of people; its `cursor` with the same filters gives the next one. Raises RateLimited."""
+        """Return a page of people; its `cursor` with the same filters gives the next one.
+
+        Raises RateLimited, InvalidPayload (a town that there is not, an old cursor), Unavailable.
+        """
         return await self._again(Page, "research", **filters)
 
     async def all(self, **filters: Unpack[Filters]) -> AsyncIterator[Card]:

@@ -1,20 +1,27 @@
 """research: who might suit, best first."""
 
+import asyncio
 import hashlib
 import json
-from typing import Any, Literal
+import struct
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import date, timedelta
+from typing import Any, Literal, NamedTuple
 
-from handlers.card import Viewer, list_cards, list_people
+from handlers import access
+from handlers.card import Viewer, list_people
 from handlers.matching import score
 from handlers.matching.age import latest_birth
-from handlers.matching.distance import COSINES, EDGES, round_up
+from handlers.matching.cells import Cell
+from handlers.matching.distance import COSINES, EDGES, Vector, round_up
 from server.context import Context
-from server.wire.answers import Found
-from server.wire.errors import InvalidPayload
+from server.wire.answers import Card, Found, FunnelStep
+from server.wire.errors import InvalidPayload, Unavailable
 from server.wire.events import Order, event
-from server.wire.fields import ABSENT, Age, Cursor, Kilometres, Limit, Percent, SortBy, Tags
-from sql import research
-from sql.research import Score
+from server.wire.fields import ABSENT, Age, Cursor, Kilometres, Limit, Percent, PlaceId, SortBy, Tags
+from sql import quota, research
+from sql.quota import Act
+from sql.research import EVERYBODY, FILTERS, Part, Score, Search
 
 _BEST_FIRST = {0: "desc", 1: "asc", 2: "asc", 3: "desc", 4: "desc"}
 _SCORE = Score(
@@ -28,6 +35,13 @@ _SCORE = Score(
 )
 _WHOLE_EARTH = -2.0
 """Less than any cosine: everybody whose place is known."""
+
+_RECENTLY = timedelta(minutes=15)
+"""Whoever is here was seen in the database so lately: it is told now and then."""
+
+_PARTS = 64
+_MARKS = 500
+"""So many people who were shown last are kept in mind, in four bytes each, for a cursor of 4000 characters at most."""
 
 
 def _in_order(fields: dict[str, Any]) -> None:
@@ -48,37 +62,122 @@ async def find(
     fame_min: Percent = ABSENT,
     fame_max: Percent = ABSENT,
     tags: Tags = ABSENT,
-    common_tags_min: Percent = 0,
+    common_tags_min: Percent = ABSENT,
+    online: bool = ABSENT,
+    place_id: PlaceId = ABSENT,
     limit: Limit = 20,
     cursor: Cursor | None = None,
 ) -> Found:
-    """Return a page of those who are eligible. Raises RateLimited, InvalidPayload (an old or foreign cursor)."""
-    await ctx.once("search", lambda: _count(ctx))
-    viewer, _ = await list_people(ctx, [])
+    """Return a page of those who are eligible; with `place_id` as if one were there, which counts as a move.
+
+    `online` finds those who are seen to be here, or, if it is false, seen not to be; who hides it is neither.
+
+    Raises RateLimited, InvalidPayload (no such town; an old or foreign cursor), Unavailable (nobody knows who is here).
+    """
     reach = round_up(distance_max) if distance_max else None
-    direction = _BEST_FIRST[sort_by] if order is ABSENT else order
-    filters = {
-        "born_until": latest_birth(age_min, ctx.today) if age_min else None,
-        "born_after": latest_birth(age_max + 1, ctx.today) if age_max else None,
-        "reach": _cosine(reach),
-        "fame_min": fame_min,
-        "fame_max": fame_max,
-        "common_min": common_tags_min,
-    }
-    what = _fingerprint(ctx.user_id, sort_by, direction, filters, tags)
-    after = ctx.services.tokens.read_page(what, cursor) if cursor else None
-    found = await _list(ctx, viewer, sort_by, direction, filters, tags or [], after, limit + 1)
-    shown, more = found[:limit], found[limit:]
-    cards = await list_cards(ctx, [person.user_id for person in shown])
-    return Found(
-        users=[cards[person.user_id] for person in shown if person.user_id in cards],
-        cursor=ctx.services.tokens.page(what, [shown[-1].value, shown[-1].tie, _day(ctx, after)]) if more else None,
+    given = _given(
+        age_min=age_min,
+        age_max=age_max,
         distance_max=reach,
+        fame_min=fame_min,
+        fame_max=fame_max,
+        tags=tags or None,
+        common_tags_min=common_tags_min,
+        online=online,
     )
+    origin = _origin(ctx, place_id) if place_id else None
+    direction = _BEST_FIRST[sort_by] if order is ABSENT else order
+    asked = _Asked(sort_by, direction.upper(), given, limit)
+    what = _fingerprint(ctx.user_id, asked[:-1], place_id)
+    place = _read(ctx, what, cursor)
+    await ctx.once("search", lambda: _count(ctx))
+    if place_id and not cursor:
+        await _travel(ctx, place_id)
+    viewer, _ = await list_people(ctx, [])
+    viewer.today, viewer.vector = place.day, origin or viewer.vector
+    search = _search(ctx, viewer, given, place.day)
+    page = (
+        await _turn(ctx, search, asked, place) if viewer.own.show_online or online is None else _Page([], None, False)
+    )
+    is_whole = not cursor and len(page.people) < limit and not page.partial
+    return Found(
+        users=await _cards(ctx, viewer, page.people, online),
+        cursor=_cursor(ctx, what, place, page) if page.last else None,
+        distance_max=reach,
+        partial=page.partial,
+        funnel=await _funnel(ctx, search, given, len(page.people)) if is_whole else None,
+    )
+
+
+class _Asked(NamedTuple):
+    """What was asked for, beside the place to go on from."""
+
+    sort_by: int
+    order: str
+    given: dict[str, Any]
+    limit: int
+
+
+class _Place(NamedTuple):
+    """A place in the pages: the day of the first one, by which ages and ties are reckoned, and who was shown before."""
+
+    day: date
+    after: research.Found | None
+    seen: tuple[int, ...]
+
+
+class _Page(NamedTuple):
+    """Those to show, the last one who was looked at if there may be more, and whether time was short."""
+
+    people: list[research.Found]
+    last: research.Found | None
+    partial: bool
+
+
+def _given(**filters: Any) -> dict[str, Any]:
+    return {name: value for name, value in filters.items() if value is not None}
 
 
 async def _count(ctx: Context) -> None:
     ctx.services.searches.take(ctx.user_id)
+
+
+def _origin(ctx: Context, place_id: int) -> Vector:
+    position = ctx.services.places.position(place_id)
+    if position is None:
+        raise InvalidPayload.of("place_id", "not_found", "There is no such town.")
+    return Cell.around(*position, ctx.services.places.population).vector
+
+
+async def _travel(ctx: Context, place_id: int) -> None:
+    """Count the first search of today from a town as a move: it is another point to measure others from."""
+    if await quota.count_up(ctx.tx, user_id=ctx.user_id, act=Act.MOVE, day=ctx.today, target_id=place_id) == 1:
+        await access.spend(ctx, ctx.user_id, Act.MOVE, limit="moves_day")
+
+
+def _search(ctx: Context, viewer: Viewer, given: dict[str, Any], day: date) -> Search:
+    return Search(
+        viewer_id=ctx.user_id,
+        own_gender=viewer.own.gender,
+        own_sex=viewer.own.sex,
+        own_age=viewer.age_of(viewer.own),
+        own_tags=viewer.tags,
+        vector=viewer.vector if viewer.own.show_distance else None,
+        today=day,
+        edges=EDGES,
+        cosines=COSINES,
+        score=_SCORE,
+        seed=f":{ctx.user_id}:{day}",
+        born_until=latest_birth(given["age_min"], day) if "age_min" in given else None,
+        born_after=latest_birth(given["age_max"] + 1, day) if "age_max" in given else None,
+        reach=_cosine(given.get("distance_max")),
+        fame_min=given.get("fame_min"),
+        fame_max=given.get("fame_max"),
+        tags=tuple(given.get("tags", ())),
+        common_min=given.get("common_tags_min", 0),
+        shows_online="online" in given,
+        active_after=ctx.now - _RECENTLY if given.get("online") else None,
+    )
 
 
 def _cosine(reach: int | None) -> float | None:
@@ -87,43 +186,125 @@ def _cosine(reach: int | None) -> float | None:
     return COSINES[EDGES.index(reach)] if reach < EDGES[-1] else _WHOLE_EARTH
 
 
-def _fingerprint(*parts: Any) -> str:
-    """A cursor goes with the same viewer, sort and filters only."""
-    return "research." + hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:32]
+# -- looking -----------------------------------------------------------------------------------------------------------
 
 
-def _day(ctx: Context, after: list[Any] | None) -> str:
-    """Ties keep the order of the day on which the first page was asked for."""
-    return str(after[2]) if after else ctx.today.isoformat()
+async def _turn(ctx: Context, search: Search, asked: _Asked, place: _Place) -> _Page:
+    """Return the next page: look on until it is full, there is nobody left, or there is somebody and time is short."""
+    started, budget = _time(), ctx.config.research.budget
+    people: list[research.Found] = []
+    after = place.after
+    while True:
+        rows, partial = await _list(ctx, search, asked, after)
+        people += await _fitting(ctx, rows, place.seen, asked.given.get("online"))
+        if len(people) > asked.limit:
+            return _Page(people[: asked.limit], people[asked.limit - 1], partial)
+        if len(rows) <= asked.limit:
+            return _Page(people, None, partial)
+        after = rows[-1]
+        if people and _time() - started > budget:
+            return _Page(people, after, partial=True)
 
 
 async def _list(
-    ctx: Context,
-    viewer: Viewer,
-    sort_by: int,
-    order: str,
-    filters: dict[str, Any],
-    tags: list[str],
-    after: list[Any] | None,
-    limit: int,
+    ctx: Context, search: Search, asked: _Asked, after: research.Found | None
+) -> tuple[list[research.Found], bool]:
+    """Return who comes next in the order, one more than are wanted, and whether not everybody was looked at.
+
+    Everybody is looked at in parts: first one, which shows how many there is time for. Which is the first depends on
+    viewer and day, so that no one is left out for all. Whoever finds nobody looks on: an empty page is the truth.
+    """
+    started, budget = _time(), ctx.config.research.budget
+    begin = int.from_bytes(hashlib.sha256(search.seed.encode()).digest()[:1]) % _PARTS
+    found: list[research.Found] = []
+    done = 0
+    while done < _PARTS and (not found or _time() - started < budget):
+        step = min(_affordable(done, _time() - started, budget), _PARTS - done)
+        part = Part((begin + done) % _PARTS * (EVERYBODY.length // _PARTS), step * (EVERYBODY.length // _PARTS))
+        found += await research.list_found(
+            ctx.tx,
+            search=search,
+            part=part,
+            sort_by=asked.sort_by,
+            order=asked.order,
+            after=after,
+            limit=asked.limit + 1,
+        )
+        done += step
+    sign = 1 if asked.order == "ASC" else -1
+    found.sort(key=lambda row: (sign * row.value, row.tie))
+    return found[: asked.limit + 1], done < _PARTS
+
+
+def _affordable(done: int, spent: float, budget: float) -> int:
+    """Return how many parts more there is time for, by those that are done; out of time, as many again."""
+    if not done or spent >= budget:
+        return done or 1
+    return max(1, int(done * (budget - spent) / max(spent, 1e-6)))
+
+
+async def _fitting(
+    ctx: Context, rows: list[research.Found], seen: tuple[int, ...], online: bool | None
 ) -> list[research.Found]:
-    return await research.list_found(
-        ctx.tx,
-        sort_by=sort_by,
-        order=order.upper(),
-        score=_SCORE,
-        edges=EDGES,
-        cosines=COSINES,
-        vector=viewer.own.vector,
-        own_tags=viewer.tags,
-        tags=tags,
-        today=ctx.today,
-        after=(after[0], after[1]) if after else None,
-        viewer_id=ctx.user_id,
-        own_gender=viewer.own.gender,
-        own_sex=viewer.own.sex,
-        own_age=viewer.age_of(viewer.own),
-        seed=f":{ctx.user_id}:{_day(ctx, after)}",
-        limit=limit,
-        **filters,
-    )
+    """Return those who were not shown yet, and who are here, or not, as was asked for."""
+    fresh = [row for row in rows if _mark(row.user_id) not in seen]
+    if online is None or not fresh:
+        return fresh
+    here = await ctx.services.presence.online([row.user_id for row in fresh])
+    if here is None:
+        raise Unavailable
+    return [row for row in fresh if (row.user_id in here) is online]
+
+
+def _time() -> float:
+    return asyncio.get_running_loop().time()
+
+
+# -- showing -----------------------------------------------------------------------------------------------------------
+
+
+async def _cards(ctx: Context, viewer: Viewer, people: list[research.Found], online: bool | None) -> list[Card]:
+    """Return their cards, made of the same as the search went by."""
+    ids = [person.user_id for person in people]
+    if not ids:
+        return []
+    _, crowd = await list_people(ctx, ids)
+    if online is not None:
+        crowd = crowd._replace(online=set(ids) if online else set())
+    return [Card(**viewer.card(crowd.people[id], crowd)) for id in ids if id in crowd.people]
+
+
+async def _funnel(ctx: Context, search: Search, given: dict[str, Any], shown: int) -> list[FunnelStep]:
+    """Return how many each filter leaves of those that the ones before it left, rounded: one more or less is hidden."""
+    left = await research.count_left(ctx.tx, search=search) if given.keys() & FILTERS.keys() else {}
+    left["online"] = shown  # the last of them, and all who are left are on the page
+    return [FunnelStep(filter=name, left=round(count, -1)) for name, count in left.items() if name in given]
+
+
+# -- cursors -----------------------------------------------------------------------------------------------------------
+
+
+def _fingerprint(*parts: Any) -> str:
+    """A cursor goes with the same viewer, sort and filters only."""
+    return "research." + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _read(ctx: Context, what: str, cursor: str | None) -> _Place:
+    if cursor is None:
+        return _Place(ctx.today, None, ())
+    value, tie, day, seen = ctx.services.tokens.read_page(what, cursor)
+    marks = urlsafe_b64decode(seen)
+    return _Place(date.fromisoformat(day), research.Found(0, value, tie), struct.unpack(f"<{len(marks) // 4}I", marks))
+
+
+def _cursor(ctx: Context, what: str, place: _Place, page: _Page) -> str:
+    """Return the cursor of the next page; it knows who was shown, who may since have moved on in the order."""
+    assert page.last is not None
+    seen = [*place.seen, *(_mark(person.user_id) for person in page.people)][-_MARKS:]
+    marks = urlsafe_b64encode(struct.pack(f"<{len(seen)}I", *seen)).decode()
+    return ctx.services.tokens.page(what, [page.last.value, page.last.tie, place.day.isoformat(), marks])
+
+
+def _mark(user_id: int) -> int:
+    """Ids are random: four bytes tell people apart."""
+    return user_id & 0xFFFFFFFF

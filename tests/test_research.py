@@ -1,8 +1,13 @@
 """research: exactly the eligible, in the order that was asked for, page by page."""
 
+import hashlib
+from datetime import timedelta
+
 import pytest
 
-from client_sdk import InvalidPayload, RateLimited
+from client_sdk import InvalidPayload, RateLimited, Unavailable
+from handlers.matching.distance import round_up
+from tests.ground.crowd import TAGS, Crowd
 
 PLACES = {
     "anna": {"lat": 48.8570, "lon": 2.3530},
@@ -157,8 +162,316 @@ async def test_searches_are_few_a_minute(alice):
         await alice.research.search()
 
 
-@pytest.mark.config(research={"photo_required": True})
-async def test_with_photos_required_nobody_without_one_is_found_or_likes(alice, bob):
+async def test_nobody_without_a_photo_is_found(bob, people):
+    await people("dora", photo=False)
     assert await names(bob) == []
-    with pytest.raises(Exception, match="photo"):
-        await bob.relation.like(alice.id)
+
+
+async def test_whom_i_passed_is_not_there_until_i_take_it_back_but_i_am_for_them(town):
+    bob, women = town
+    await bob.relation.pass_(women["anna"].id)
+    assert "anna" not in await names(bob)
+    assert "bob" in await names(women["anna"])
+    await bob.relation.unpass(women["anna"].id)
+    assert "anna" in await names(bob)
+
+
+# -- who hides where they are ------------------------------------------------------------------------------------------
+
+
+async def test_who_hides_the_distance_is_out_of_its_filter_last_in_its_sort_and_a_constant_in_the_score(town):
+    bob, women = town
+    await women["anna"].settings.change(show_distance=False)
+    for order in ("asc", "desc"):
+        assert set((await names(bob, sort_by=1, order=order))[-2:]) == {"anna", "elsa"}
+    assert set(await names(bob, distance_max=20000)) == {"berta", "clara", "diana"}
+    cards = {card.login: card for card in await bob.research.search()}
+    assert cards["anna"].distance is None and cards["anna"].place is None
+    assert cards["anna"].why["distance"] == cards["elsa"].why["distance"] == 0.12
+
+
+async def test_who_hides_the_distance_does_not_see_that_of_others(town):
+    bob, _ = town
+    await bob.settings.change(show_distance=False)
+    assert await names(bob, distance_max=20000) == []
+    assert await names(bob, sort_by=1) == await names(bob, sort_by=1, order="desc")
+    for fields in ({}, {"place_id": PARIS}):
+        page = await bob.research.search(**fields)
+        assert {(card.distance, card.place, card.why["distance"]) for card in page} == {(None, None, 0.12)}
+
+
+# -- from a town -------------------------------------------------------------------------------------------------------
+
+PARIS, LYON, MARSEILLE = 2988507, 2996944, 2995469
+
+
+async def test_a_search_from_a_town_measures_everything_from_there(town):
+    bob, _ = town
+    lyon = await bob.research.search(sort_by=1, place_id=LYON)
+    assert lyon[0].login == "clara"
+    assert [card.distance for card in lyon] == [1, 500, 500, 20000, None]
+    assert await names(bob, place_id=LYON, distance_max=50) == ["clara"]
+    scores = {card.login: card.why["distance"] for card in await bob.research.search(place_id=LYON)}
+    assert scores["clara"] > scores["anna"] > scores["diana"]
+    assert (await bob.profile.get(lyon[0].user_id)).distance == 500, "profiles are seen from home"
+    assert (await bob.profile.me()).place == "Paris"
+
+
+async def test_without_a_place_of_ones_own_one_can_search_from_a_town(town):
+    bob, _ = town
+    await bob.profile.save(gps=None)
+    assert await names(bob, distance_max=50) == []
+    assert await names(bob, distance_max=50, place_id=LYON) == ["clara"]
+
+
+async def test_a_town_that_there_is_not_is_refused(bob):
+    with pytest.raises(InvalidPayload) as refusal:
+        await bob.research.search(place_id=1)
+    assert refusal.value.fields["place_id"]["code"] == "not_found"
+
+
+@pytest.mark.config(limits={"scale": 1, "moves_day": 2, "registrations": 100, "research_minute": 100})
+async def test_towns_to_search_from_count_as_moves_each_once_a_day(server, bob):
+    for _ in range(3):
+        await bob.research.search(place_id=PARIS)
+    await bob.research.search(place_id=LYON)
+    await bob.research.search(place_id=PARIS)
+    for act in (
+        bob.research.search(place_id=MARSEILLE),
+        bob.profile.save(gps={"lat": 0, "lon": 0}),
+        bob.research.search(place_id=MARSEILLE),
+    ):
+        with pytest.raises(RateLimited):
+            await act
+    await bob.research.search(place_id=LYON)
+    await bob.research.search()
+    server.clock.advance(86_400)
+    await bob.session.login(bob.login, bob.password)
+    await bob.research.search(place_id=MARSEILLE)
+
+
+async def test_further_pages_from_a_town_are_no_moves_and_go_with_that_town(server, town):
+    bob, _ = town
+    first = await bob.research.search(place_id=LYON, sort_by=1, limit=2)
+    second = await bob.research.search(place_id=LYON, sort_by=1, limit=2, cursor=first.cursor)
+    assert [card.distance for card in (*first, *second)] == [1, 500, 500, 20000]
+    with pytest.raises(InvalidPayload):
+        await bob.research.search(place_id=PARIS, sort_by=1, limit=2, cursor=first.cursor)
+    with pytest.raises(InvalidPayload):
+        await bob.research.search(sort_by=1, limit=2, cursor=first.cursor)
+    used = await server.database.fetch("SELECT used FROM quota WHERE user_id = %s AND kind = 3", bob.id)
+    assert used == [(1,), (1,)], "one for the town, one in all"
+
+
+# -- who is here -------------------------------------------------------------------------------------------------------
+
+
+async def test_online_finds_those_who_are_seen_to_be_here_and_offline_those_who_are_seen_not_to(town):
+    bob, women = town
+    await women["anna"].presence.offline()
+    await women["berta"].settings.change(show_online=False)
+    for online, expected in ((True, {"clara", "diana", "elsa"}), (False, {"anna"})):
+        page = await bob.research.search(online=online)
+        assert {card.login for card in page} == expected
+        assert {card.online for card in page} == {online}
+    await bob.settings.change(show_online=False)
+    assert await names(bob, online=True) == await names(bob, online=False) == []
+
+
+async def test_pages_of_who_is_online_are_full_though_many_are_not(server, people):
+    bob = await people("bob")
+    crowd = Crowd(server, 11)
+    away = [await crowd.join() for _ in range(25)]
+    here = [await people(f"woman{number}") for number in range(5)]
+    for sort_by in range(5):
+        pages = [card.user_id async for card in bob.research.all(sort_by=sort_by, online=True, limit=2)]
+        assert sorted(pages) == sorted(person.id for person in here)
+        pages = [card.user_id async for card in bob.research.all(sort_by=sort_by, online=False, limit=7)]
+        assert sorted(pages) == sorted(away)
+    first = await bob.research.search(online=True, limit=2)
+    assert len(first) == 2 and first.cursor
+
+
+async def test_nobody_is_looked_for_among_those_who_were_not_seen_lately(server, people):
+    bob, women = await people("bob"), [await people(f"woman{number}") for number in range(3)]
+    now = server.clock.now()
+    for person, minutes in zip(women, (1, 14, 16), strict=True):
+        await server.database.fetch(
+            "UPDATE profile SET active_at = %s WHERE user_id = %s", now - timedelta(minutes=minutes), person.id
+        )
+    assert set(await names(bob, online=True)) == {"woman0", "woman1"}
+
+
+@pytest.mark.config(redis={"timeout": 0.1})
+async def test_while_nobody_can_know_who_is_here_the_search_says_so(server, bob, alice):
+    async with server.redis_down():
+        with pytest.raises(Unavailable):
+            await bob.call("research", online=True)
+        assert [card["login"] for card in (await bob.call("research"))["users"]] == ["alice"]
+
+
+# -- what the filters leave --------------------------------------------------------------------------------------------
+
+
+async def funnel(person, **fields):
+    page = await person.research.search(**fields)
+    return None if page.funnel is None else [(step.filter, step.left) for step in page.funnel]
+
+
+async def test_a_first_page_that_is_not_full_says_what_each_filter_leaves_rounded(server, people):
+    bob = await people("bob")
+    crowd = Crowd(server, 5)
+    near, far = {"lat": 48.8606, "lon": 2.3376}, {"lat": 45.764, "lon": 4.8357}
+    for number in range(48):
+        gps, tags = near if number < 33 else far, ["tea"] if number < 13 else ["opera"]
+        born = "1990-05-17" if number < 44 else "1950-05-17"
+        await crowd.join(gps=gps, tags=tags, birth_date=born, fame=50, show_distance=1)
+    assert await funnel(bob, limit=50) == []
+    given = {"tags": ["tea"], "distance_max": 10, "age_max": 60, "fame_min": 0}
+    assert await funnel(bob, **given) == [("age_max", 40), ("distance_max", 30), ("fame_min", 30), ("tags", 10)]
+    assert await funnel(bob, **given, online=True) == [
+        ("age_max", 40),
+        ("distance_max", 30),
+        ("fame_min", 30),
+        ("tags", 10),
+        ("online", 0),
+    ]
+    assert await funnel(bob, age_max=60) is None, "a full page"
+    first = await bob.research.search(age_max=60, limit=30)
+    assert (await bob.research.search(age_max=60, limit=30, cursor=first.cursor)).funnel is None, "not the first"
+
+
+# -- what it costs -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.config(research={"budget": 1e-9})
+async def test_a_search_that_is_cut_short_says_so_and_finds_somebody_if_there_is_anybody(server, people):
+    bob = await people("bob")
+    crowd = Crowd(server, 8)
+    assert (await bob.research.search()).partial is False, "nobody is there: that is the whole truth"
+    everybody = {await crowd.join() for _ in range(40)}
+    page = await bob.research.search(limit=50)
+    assert page.partial and page.funnel is None
+    assert 0 < len(page) < 40 and {card.user_id for card in page} < everybody
+    assert [card.score for card in page] == sorted((card.score for card in page), reverse=True)
+    one = await crowd.join(tags=["rare"], gps=None)
+    assert [card.user_id for card in await bob.research.search(tags=["rare"])] == [one]
+
+
+# -- everything together -----------------------------------------------------------------------------------------------
+
+
+def value(card, sort_by):
+    """What a sort goes by, as the card shows it."""
+    shown = (card.score, card.distance, card.age, card.fame, len(card.common_tags))[sort_by]
+    return None if shown is None else round(100 * shown)
+
+
+def ordered(cards, viewer_id, day, *, sort_by, order):
+    """The cards in the order of the contract: by what they show, the unknown last, ties by viewer, person and day."""
+    sign = 1 if order == "asc" else -1
+
+    def place(card):
+        shown = value(card, sort_by)
+        tie = hashlib.md5(f"{card.user_id}:{viewer_id}:{day}".encode()).hexdigest()
+        return (shown is None, sign * (shown or 0), tie)
+
+    return sorted(cards, key=place)
+
+
+FITS = {
+    "age_min": lambda card, least: card.age is not None and card.age >= least,
+    "age_max": lambda card, most: card.age is not None and card.age <= most,
+    "distance_max": lambda card, most: card.distance is not None and card.distance <= round_up(most),
+    "fame_min": lambda card, least: card.fame >= least,
+    "fame_max": lambda card, most: card.fame <= most,
+    "common_tags_min": lambda card, least: len(card.common_tags) >= least,
+}
+
+
+@pytest.mark.parametrize("home", [{"lat": 48.8606, "lon": 2.3376}, {"lat": 47.0, "lon": 3.0}, None])
+async def test_every_filter_sort_and_score_is_what_the_cards_say(server, people, home):
+    """The database and the cards reckon each for itself: they agree on everybody, from home and from a town."""
+    bob = await people("bob", gps=home)
+    crowd = Crowd(server, 3)
+    for _ in range(45):
+        await crowd.join()
+    for origin in ({}, {"place_id": LYON}):
+        everybody = list(await bob.research.search(limit=50, **origin))
+        assert len(everybody) == 45
+        for sort_by in range(5):
+            for order in ("asc", "desc"):
+                page = await bob.research.search(sort_by=sort_by, order=order, limit=50, **origin)
+                expected = ordered(everybody, bob.id, server.clock.now().date(), sort_by=sort_by, order=order)
+                assert list(page) == expected, (sort_by, order, origin)
+        for name, fits in FITS.items():
+            for most in (20, 35, 50, 90) if "common" not in name else (1, 2, 3):
+                page = await bob.research.search(**{name: most}, limit=50, **origin)
+                assert list(page) == [card for card in everybody if fits(card, most)], (name, most, origin)
+
+
+async def test_pages_hold_their_promise_whatever_happens_between_them(server, people):
+    """Nobody twice; nobody left out who was there all the time and did not change; who blocks is gone at once."""
+    bob = await people("bob", tags=TAGS[:3])
+    crowd = Crowd(server, 21)
+    draw = crowd.random
+    for _ in range(30):
+        await crowd.join()
+    for round_number in range(30):
+        fields = {"sort_by": round_number % 5, "order": draw.choice(["asc", "desc"]), "limit": draw.choice([3, 7])}
+        fields |= draw.choice([{}, {}, {"age_max": 60}, {"fame_min": 20}, {"distance_max": 500}, {"place_id": PARIS}])
+        there = {card.user_id async for card in bob.research.all(**fields | {"limit": 50})}
+        seen, touched, gone, cursor = [], set(), set(), None
+        while True:
+            page = await bob.research.search(**fields, cursor=cursor)
+            ids = [card.user_id for card in page]
+            assert not gone & set(ids), "who left, or was parted from bob, is not on a later page"
+            seen += ids
+            cursor = page.cursor
+            if cursor is None:
+                break
+            touched |= await _something_happens(bob, crowd, draw, sorted(there), gone)
+        assert len(seen) == len(set(seen)), "nobody twice"
+        assert there - touched <= set(seen), "nobody left out"
+        for _ in range(len(gone)):
+            await crowd.join()
+
+
+async def _something_happens(bob, crowd, draw, there, gone):
+    """Somebody comes, goes, changes, or there comes something between them and bob; return who it is about."""
+    act = draw.choice(["join", "leave", "like", "pass", "block", "is blocked", "fame", "tags"])
+    person = draw.choice([one for one in there if one not in gone])
+    if act == "join":
+        return {await crowd.join()}
+    if act == "leave":
+        await crowd.leave(person)
+    elif act == "like":
+        await bob.relation.like(person)
+    elif act == "pass":
+        await bob.relation.pass_(person)
+    elif act == "block":
+        await bob.relation.block(person)
+    elif act == "is blocked":
+        await crowd.block(person, bob.id)
+    elif act == "fame":
+        await crowd.run("UPDATE profile SET fame = %s WHERE user_id = %s", draw.randint(0, 100), person)
+        return {person}
+    else:
+        await crowd.tag(person, draw.sample(TAGS, 3))
+        return {person}
+    gone.add(person)
+    return {person}
+
+
+async def test_a_search_goes_on_after_midnight_as_it_began(server, people):
+    bob = await people("bob")
+    crowd = Crowd(server, 4)
+    for _ in range(12):
+        await crowd.join()
+    fields = {"sort_by": 0, "age_min": 20, "limit": 5}
+    server.clock.advance(86_400 / 2 - 60)
+    whole = [card.user_id async for card in bob.research.all(**fields | {"limit": 50})]
+    first = await bob.research.search(**fields)
+    server.clock.advance(120)
+    rest = [card.user_id async for card in bob.research.all(**fields, cursor=first.cursor)]
+    assert [card.user_id for card in first] + rest == whole

@@ -1,14 +1,24 @@
 """The grid that positions are snapped to before anything else sees them.
 
 Rows of equal height from pole to pole; each row is cut into as many equal columns as make its cells square at its
-middle, so that all cells of one edge length have the same area within a fraction of a percent (away from the poles).
+middle. Cells of 16 km are cut into 4 x 4 of 4 km, and those into 4 x 4 of 1 km, so that a finer cell lies whole in a
+coarser one and no border cuts a sliver off; all of one edge have the same area within a percent (away from the poles).
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 EARTH_KM = 6371.0088
 """Mean radius of the earth (IUGG)."""
+
+COARSEST = 16
+"""Edge in km of the cells that decide how fine the grid is within them."""
+
+_TOWN = 100_000
+"""Where so many people live around, cells are finest: a square kilometre holds some hundreds of them."""
+
+_ROWS = round(math.pi * EARTH_KM / COARSEST)
 
 
 class Cell(NamedTuple):
@@ -20,11 +30,22 @@ class Cell(NamedTuple):
 
     @classmethod
     def at(cls, lat: float, lon: float, edge: int = 1) -> "Cell":
-        """Return the cell around a position in degrees."""
-        rows = _rows(edge)
+        """Return the cell of this edge around a position in degrees."""
+        rows = _ROWS * COARSEST
         row = min(int((lat + 90) / 180 * rows), rows - 1)
-        columns = _columns(edge, row)
-        return cls(edge, row, int((lon + 180) / 360 * columns) % columns)
+        columns = _columns(1, row)
+        column = int((lon + 180) / 360 * columns) % columns
+        return cls(edge, row // edge, column // edge)
+
+    @classmethod
+    def around(cls, lat: float, lon: float, population: Callable[[float, float, float], int]) -> "Cell":
+        """Return the cell that a position is snapped to: of 1 km in and around large towns, 4 by small ones, else 16.
+
+        That depends on the middle of the cell of 16 km alone, and on what `population(lat, lon, kilometres)` says of
+        the towns around it; never on who lives there, so that the grid tells nothing of anybody.
+        """
+        people = population(*cls.at(lat, lon, COARSEST).centre, COARSEST)
+        return cls.at(lat, lon, 1 if people >= _TOWN else 4 if people else COARSEST)
 
     @classmethod
     def of_id(cls, id: int) -> "Cell":
@@ -39,7 +60,7 @@ class Cell(NamedTuple):
     @property
     def centre(self) -> tuple[float, float]:
         """Latitude and longitude of the middle, degrees."""
-        lat = (self.row + 0.5) / _rows(self.edge) * 180 - 90
+        lat = (self.row + 0.5) * self.edge / (_ROWS * COARSEST) * 180 - 90
         return lat, (self.column + 0.5) / _columns(self.edge, self.row) * 360 - 180
 
     @property
@@ -49,10 +70,7 @@ class Cell(NamedTuple):
         return math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat)
 
 
-def _rows(edge: int) -> int:
-    return round(math.pi * EARTH_KM / edge)
-
-
 def _columns(edge: int, row: int) -> int:
-    rows = _rows(edge)
-    return max(1, round(2 * rows * math.sin(math.pi * (row + 0.5) / rows)))
+    """Return how many columns a row has: that of 16 km which it is part of is cut evenly."""
+    finer = COARSEST // edge
+    return finer * max(1, round(2 * _ROWS * math.sin(math.pi * (row // finer + 0.5) / _ROWS)))
