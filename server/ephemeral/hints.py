@@ -1,9 +1,12 @@
-"""Hints: "there is something new for this user", from process to process. The log is the truth; a lost hint heals."""
+"""Hints from process to process, each of which may be lost: "there is something new for this user", and the log knows
+what; a whisper, which no log keeps; "this person came or went"; "this socket is one too many"."""
 
 import asyncio
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
+import msgspec
 import structlog
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
@@ -14,6 +17,8 @@ log = structlog.get_logger("hints")
 
 _MOST_WAITING = 10_000
 _BATCH = 500
+_LARGEST = 4096
+"""Bytes of a whisper."""
 _SILENCE = 10.0
 """Seconds without a message after which the connection is tried."""
 _RETRY = 0.5
@@ -21,54 +26,91 @@ _RETRY = 0.5
 
 
 class Hints:
-    """One channel a user: a process listens to those who are connected to it, and to no others."""
+    """One channel a user: a process listens to those who are connected to it or watched from it, and to no others."""
 
     def __init__(self, redis: Redis, listener: Redis, *, process: str) -> None:
+        self.process = process
+        """The name of this process."""
         self._redis = redis
         self._listener = listener
-        self._process = process
         self._pubsub: PubSub | None = None
-        self._wanted: set[int] = set()
-        self._heard: set[int] = set()
+        self._wanted = {f"process:{process}"}
+        self._heard: set[str] = set()
+        self._to_follow: set[str] = set()
         self._changed = asyncio.Event()
-        self._waiting: dict[int, None] = {}
+        self._waiting: dict[tuple[str, str], None] = {}
         self._something = asyncio.Event()
         self.on_hint: Callable[[int], None] = lambda user_id: None
+        self.on_whisper: Callable[[int, str, dict[str, Any]], None] = lambda user_id, name, data: None
+        self.on_presence: Callable[[int], None] = lambda user_id: None
+        self.on_evicted: Callable[[str], None] = lambda sid: None
         self.on_gap: Callable[[], None] = lambda: None
+        self.loops = (self._give, self._follow, self._hear)
+
+    # -- to hear ---------------------------------------------------------------------------------------------------
 
     def listen(self, user_id: int) -> None:
-        """Hear of this user from now on."""
-        self._wanted.add(user_id)
-        self._changed.set()
+        """Hear what is new for this user from now on."""
+        self._want(f"hint:{user_id}")
 
     def ignore(self, user_id: int) -> None:
-        """Hear no more of this user."""
-        self._wanted.discard(user_id)
+        """Hear no more of that."""
+        self._want_not(f"hint:{user_id}")
+
+    def watch(self, user_id: int) -> None:
+        """Hear when this person comes and goes; `on_presence` says too when that begins, for one look at how it is."""
+        self._want(f"presence:{user_id}")
+
+    def unwatch(self, user_id: int) -> None:
+        """Hear no more of that."""
+        self._want_not(f"presence:{user_id}")
+
+    def _want(self, channel: str) -> None:
+        self._wanted.add(channel)
+        self._to_follow.add(channel)
         self._changed.set()
 
-    def give(self, user_id: int) -> None:
-        """Tell the other processes, soon; many for one user become one, and too many are dropped."""
-        if len(self._waiting) < _MOST_WAITING:
-            self._waiting[user_id] = None
-            self._something.set()
+    def _want_not(self, channel: str) -> None:
+        self._wanted.discard(channel)
+        self._to_follow.add(channel)
+        self._changed.set()
 
-    async def run(self) -> None:
-        """Give and hear until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._give())
-            group.create_task(self._follow())
-            group.create_task(self._hear())
+    # -- to give ---------------------------------------------------------------------------------------------------
+
+    def give(self, user_id: int) -> None:
+        """Tell the other processes, soon, that there is something new for this user."""
+        self._publish(f"hint:{user_id}", self.process)
+
+    def whisper(self, user_id: int, name: str, data: dict[str, Any]) -> None:
+        """Have a push that is in no log sent by the other processes."""
+        text = msgspec.json.encode([name, data]).decode()
+        if len(text) <= _LARGEST:
+            self._publish(f"hint:{user_id}", f"{self.process} {text}")
+
+    def announce(self, user_id: int) -> None:
+        """Have those who watch this person look again, here too."""
+        self._publish(f"presence:{user_id}", "")
+
+    def evict(self, process: str, sid: str) -> None:
+        """Have another process close one of its sockets."""
+        self._publish(f"process:{process}", sid)
+
+    def _publish(self, channel: str, text: str) -> None:
+        """Many that are the same become one, and too many are dropped."""
+        if len(self._waiting) < _MOST_WAITING:
+            self._waiting[channel, text] = None
+            self._something.set()
 
     async def _give(self) -> None:
         while True:
             await self._something.wait()
             self._something.clear()
             while self._waiting:
-                users = [self._waiting.popitem()[0] for _ in range(min(_BATCH, len(self._waiting)))]
+                batch = [self._waiting.popitem()[0] for _ in range(min(_BATCH, len(self._waiting)))]
                 try:
                     async with self._redis.pipeline(transaction=False) as pipeline:
-                        for user_id in users:
-                            pipeline.publish(_channel(user_id), self._process)
+                        for channel, text in batch:
+                            pipeline.publish(channel, text)
                         await pipeline.execute()
                 except (RedisError, OSError):
                     self._waiting.clear()
@@ -78,15 +120,17 @@ class Hints:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            more, fewer = self._wanted - self._heard, self._heard - self._wanted
-            if self._pubsub is None or not (more or fewer):
+            if self._pubsub is None:
                 continue
-            self._heard = set(self._wanted)
+            channels, self._to_follow = self._to_follow, set()
+            more, fewer = (channels & self._wanted) - self._heard, (channels & self._heard) - self._wanted
+            self._heard |= more
+            self._heard -= fewer
             with contextlib.suppress(RedisError, OSError):
                 if more:
-                    await self._pubsub.subscribe(*map(_channel, more))
+                    await self._pubsub.subscribe(*more)
                 if fewer:
-                    await self._pubsub.unsubscribe(*map(_channel, fewer))
+                    await self._pubsub.unsubscribe(*fewer)
 
     async def _hear(self) -> None:
         lost = False
@@ -94,7 +138,7 @@ class Hints:
             try:
                 async with self._listener.pubsub() as pubsub:
                     self._heard = set(self._wanted)
-                    await pubsub.subscribe(f"process:{self._process}", *map(_channel, self._heard))
+                    await pubsub.subscribe(*self._heard)
                     self._pubsub = pubsub
                     self._changed.set()
                     if lost:
@@ -119,10 +163,22 @@ class Hints:
                 raise RedisConnectionError("no answer to a ping")
             if message is None:
                 await pubsub.ping()
-            elif message["type"] == "message" and message["data"] != self._process:
-                self.on_hint(int(message["channel"].removeprefix("hint:")))
+            elif message["type"] in ("message", "subscribe"):
+                kind, _, id = message["channel"].partition(":")
+                self._hand_on(kind, id, message["data"] if message["type"] == "message" else None)
             pinged = message is None
 
-
-def _channel(user_id: int) -> str:
-    return f"hint:{user_id}"
+    def _hand_on(self, kind: str, id: str, text: str | None) -> None:
+        """Hand on what was heard; None: nothing yet, listening has begun."""
+        if kind == "presence":
+            self.on_presence(int(id))
+        elif text is None:
+            return
+        elif kind == "process":
+            self.on_evicted(text)
+        else:
+            process, _, whisper = text.partition(" ")
+            if process != self.process and whisper:
+                self.on_whisper(int(id), *msgspec.json.decode(whisper))
+            elif process != self.process:
+                self.on_hint(int(id))

@@ -10,8 +10,8 @@ from server.context import Session
 from server.flood import Bucket
 from server.socket.engine import Transport
 from server.socket.packet import DISCONNECT_FRAME, Packet, ack_frame, event_frame
-from server.wire.errors import RateLimited
-from server.wire.events import Order
+from server.wire.errors import MatchaError, RateLimited
+from server.wire.events import Order, Spec
 
 Run = Callable[[], Awaitable[None]]
 
@@ -75,10 +75,12 @@ class Lane:
 
 
 class Half(NamedTuple):
-    """A packet that waits for its attachments, since a time on the loop's clock."""
+    """A packet that waits for its attachments, since a time on the loop's clock, and what was decided when it began."""
 
     packet: Packet
     since: float
+    spec: Spec | None = None
+    refusal: MatchaError | None = None
 
 
 class Connection:

@@ -3,19 +3,22 @@ in every other case the log is read. Hints from other processes and a tailer say
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 import structlog
 
-from server.context import Context, Log, Services, Session, SignedIn
+from server.context import Context, Services, SignedIn
 from server.ephemeral.hints import Hints
+from server.socket.attendance import Attendance
 from server.socket.connection import Connection
 from server.socket.engine import Transport
+from server.socket.feed import Feed, User
 from server.socket.packet import event_frame
-from server.wire.answers import iso
-from server.wire.pushes import Logged, render, wire
+from server.socket.watching import Watching
+from server.wire.answers import Presence, iso
+from server.wire.pushes import Kind, Logged, render, wire
 from sql import sync
 from sql.database import DatabaseDown
 from sql.transaction import Ended, Outcome, Tx
@@ -28,36 +31,16 @@ _CHUNK = 512
 StillLive = Callable[[int, list[str]], Awaitable[set[str]]]
 
 
-class Feed:
-    """One signed-in connection: what it has been sent (`cursor`) and what there is (`target`)."""
-
-    def __init__(self, connection: Connection, session: Session, user: "User", log: Log) -> None:
-        self.connection = connection
-        self.session = session
-        self.user = user
-        self.cursor = log.last_seq
-        """The last number sent."""
-        self.target = log.last_seq
-        """The newest number that is known of."""
-        self.catching_up: asyncio.Task[bool] | None = None
-
-
-class User:
-    """A user who is connected to this process."""
-
-    def __init__(self, user_id: int) -> None:
-        self.id = user_id
-        self.feeds: dict[str, Feed] = {}
-        self.generation = 0
-        """Grows when the user may see less from now on: what was rendered before is thrown away."""
-
-
 class Delivery:
     """Brings the log to those who are connected here."""
 
-    def __init__(self, services: Services, hints: Hints, still_live: StillLive) -> None:
+    def __init__(
+        self, services: Services, hints: Hints, attendance: Attendance, watching: Watching, still_live: StillLive
+    ) -> None:
         self._services = services
         self._hints = hints
+        self._attendance = attendance
+        self._watching = watching
         self._still_live = still_live
         self._users: dict[int, User] = {}
         self._to_look: set[int] = set()
@@ -67,6 +50,7 @@ class Delivery:
         """When all are to be looked at again, on the loop's clock."""
         hints.on_hint = self._look_at
         hints.on_gap = self._look_at_all
+        hints.on_whisper = self._whisper
 
     # -- who is connected ------------------------------------------------------------------------------------------
 
@@ -79,7 +63,8 @@ class Delivery:
         if user is None:
             user = self._users[who.session.user_id] = User(who.session.user_id)
             self._hints.listen(user.id)
-        feed = user.feeds[connection.sid] = Feed(connection, who.session, user, who.log)
+        seat = self._attendance.arrive(user.id, connection)
+        feed = user.feeds[connection.sid] = Feed(connection, who.session, user, who.log, seat)
         connection.transport.on_drained = lambda: self._catch_up(feed)
         if cursor is not None and who.log.purged_seq <= cursor <= who.log.last_seq:
             feed.cursor = cursor
@@ -107,9 +92,16 @@ class Delivery:
             del feed.user.feeds[feed.connection.sid]
         if feed.catching_up:
             feed.catching_up.cancel()
+        self._attendance.leave(feed.seat, at_once=feed.session.ended)
+        self._watching.stop(feed)
         if not feed.user.feeds and self._users.get(feed.user.id) is feed.user:
             del self._users[feed.user.id]
             self._hints.ignore(feed.user.id)
+
+    def watch(self, feed: Feed, told: Mapping[int, Presence]) -> None:
+        """Tell a connection when these people, of whom it has just been told, come and go."""
+        if feed.user.feeds.get(feed.connection.sid) is feed:
+            self._watching.start(feed, told)
 
     # -- after a commit --------------------------------------------------------------------------------------------
 
@@ -122,9 +114,24 @@ class Delivery:
             self._hints.give(user_id)
             if user := self._users.get(user_id):
                 self._offer(user, entry, live)
+            if entry.push.kind is Kind.SETTINGS_CHANGED:
+                self._hints.announce(user_id)  # who hides, or shows, looks as if they left, or came
+        for user_id, name, data in outcome.whispers:
+            self._whisper(user_id, name, data)
+            self._hints.whisper(user_id, name, data)
+        for user_id in outcome.moved:
+            self._hints.announce(user_id)
         for ended in outcome.ended:
             self._hints.give(ended.user_id)
             self._end_sessions(ended)
+            self._attendance.end(ended)
+
+    def _whisper(self, user_id: int, name: str, data: dict[str, Any]) -> None:
+        """Send what may be lost to all who read fast enough."""
+        if user := self._users.get(user_id):
+            for feed in user.feeds.values():
+                if feed.connection.transport.backlog < self._soft:
+                    feed.connection.push(name, data)
 
     def _offer(self, user: User, entry: Logged, live: Any) -> None:
         frame = event_frame(*wire(entry, live)) if live is not None else None
@@ -134,6 +141,7 @@ class Delivery:
             if frame and is_next and transport.backlog < self._soft:
                 feed.cursor = feed.target = entry.seq
                 transport.write(frame)
+                self._watching.told(feed, entry.push)
             else:
                 feed.target = max(feed.target, entry.seq)
                 self._catch_up(feed)
@@ -186,6 +194,7 @@ class Delivery:
                     if entry.seq == feed.cursor + 1:
                         feed.connection.push(name, data)
                         feed.cursor = entry.seq
+                        self._watching.told(feed, entry.push)
         except DatabaseDown as fault:
             log.warning("delivery.unavailable", user_id=feed.user.id, reason=str(fault))
             return False

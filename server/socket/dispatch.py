@@ -1,7 +1,7 @@
 """The funnel: every event of every client comes through here and leaves with exactly one answer."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -9,6 +9,7 @@ import structlog
 
 from server.context import Context, Services, Session, SignedIn
 from server.socket.who import Who
+from server.wire.answers import Presence
 from server.wire.errors import Internal, InvalidPayload, MatchaError, Unavailable
 from server.wire.events import Spec
 from sql.database import DatabaseDown
@@ -27,11 +28,14 @@ class Caller(NamedTuple):
 
 
 class Done(NamedTuple):
-    """What came of an event: the answer, ready to be sent, and a session if one began."""
+    """What came of an event: the answer, ready to be sent, and what it means for the socket that it came from."""
 
     code: int
     answer: bytes
     signed_in: SignedIn | None = None
+    """A session that began."""
+    watched: Mapping[int, Presence] | None = None
+    """Whom the socket is told of from now on."""
 
 
 class Dispatcher:
@@ -78,7 +82,7 @@ class Dispatcher:
         async def work(tx: Tx) -> Done:
             ctx = Context(tx, self._services, session, caller.address, caller.agent, memory)
             data = await spec.handler(ctx, **fields)
-            return Done(200, msgspec.json.encode({"code": 200, "data": data}), ctx.signed_in)
+            return Done(200, msgspec.json.encode({"code": 200, "data": data}), ctx.signed_in, ctx.watched)
 
         done, outcome = await self._services.transact(work)
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import weakref
 from collections import Counter
 from typing import Any, NoReturn
 
@@ -13,9 +14,10 @@ from server.context import Services, SignedIn
 from server.flood import Bucket, Buckets
 from server.socket.address import Addresses
 from server.socket.connection import Connection, Half
-from server.socket.delivery import Delivery, Feed
+from server.socket.delivery import Delivery
 from server.socket.dispatch import Caller, Dispatcher, Done, refused
-from server.socket.engine import Engine
+from server.socket.engine import LARGEST_BINARY, Engine
+from server.socket.feed import Feed
 from server.socket.packet import (
     ACK,
     BINARY_EVENT,
@@ -27,6 +29,7 @@ from server.socket.packet import (
     connect_error_frame,
     connect_frame,
 )
+from server.socket.room import Room
 from server.socket.who import Who
 from server.wire.errors import (
     AlreadyExists,
@@ -91,6 +94,7 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
         limits = config.limits
         self._most_anonymous = limits.of("sockets_anonymous")
         self._rate, self._burst = limits.of("socket_rate"), limits.of("socket_burst")
+        self.room = Room(config.photos.arriving)
         self.callers = Buckets(_PER_ADDRESS * self._rate, _PER_ADDRESS * self._burst)
 
     def _engineio_server_class(self) -> type[Engine]:
@@ -187,19 +191,41 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
     async def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None:
         connection = self.connections[eio_sid]
         half, connection.half = connection.half, None
-        packet = Packet(encoded_packet=data) if half is None else half.packet
-        if half is not None:
-            packet.add_attachment(data)
-        if packet.is_whole:
-            self._receive(connection, packet)
+        if half is None:
+            half = self._begin(connection, Packet(encoded_packet=data))
         else:
-            connection.half = half or Half(packet, asyncio.get_running_loop().time())
+            half.packet.add_attachment(data)
+        if half.packet.is_whole:
+            self._receive(connection, half)
+        else:
+            connection.half = half
 
-    def _receive(self, connection: Connection, packet: Packet) -> None:
+    def _begin(self, connection: Connection, packet: Packet) -> Half:
+        """Name and floods come before bytes: attachments are kept only of an event that may run and takes them."""
+        half = Half(packet, asyncio.get_running_loop().time())
+        if packet.is_whole or packet.namespace not in (None, "/"):
+            return half
+        try:
+            spec = self._admit(connection, packet)
+            if spec.takes_images:
+                self._make_room(connection, packet)
+        except MatchaError as refusal:
+            return half._replace(refusal=refusal)
+        return half._replace(spec=spec)
+
+    def _make_room(self, connection: Connection, packet: Packet) -> None:
+        """There is room again when the packet is no more, however it ends. Raises RateLimited, Unavailable."""
+        caller, size = self._caller(connection), packet.attachment_count * LARGEST_BINARY
+        self.room.take(caller, size)
+        weakref.finalize(packet, self.room.give_back, caller, size).atexit = False
+        packet.keeps = True
+
+    def _receive(self, connection: Connection, half: Half) -> None:
         """Take a packet in: what it does, it does in its turn, so that reading never waits."""
+        packet = half.packet
         if packet.packet_type in (EVENT, BINARY_EVENT):
             if packet.namespace in (None, "/"):  # in any other there is nobody to answer
-                self._enter(connection, packet)
+                self._enter(connection, half)
         elif packet.packet_type == CONNECT:
             self._enter_handshake(connection, packet)
         elif packet.packet_type == DISCONNECT:
@@ -228,28 +254,36 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
         except MatchaError as refusal:
             connection.transport.write(connect_error_frame(packet.namespace, refusal.answer()))
 
-    def _enter(self, connection: Connection, packet: Packet) -> None:
+    def _enter(self, connection: Connection, half: Half) -> None:
         """Name, then floods; the rest when its turn comes."""
+        packet = half.packet
         try:
-            spec, arguments = self._admit(connection, packet)
-            connection.lane.submit(spec.order, lambda: self._run(connection, packet, spec, arguments))
+            if half.refusal:
+                raise half.refusal
+            spec = half.spec or self._admit(connection, packet)
+            if packet.malformed:
+                raise _not_json()
+            connection.lane.submit(spec.order, lambda: self._run(connection, packet, spec, packet.data[1:]))
         except MatchaError as refusal:
             connection.ack(packet.id, refused(refusal).answer)
 
     def _charge(self, connection: Connection, cost: int) -> None:
         connection.flood.take(cost, asyncio.get_running_loop().time())
-        self.callers.take(connection.session.user_id if connection.session else connection.address, cost)
+        self.callers.take(self._caller(connection), cost)
 
-    def _admit(self, connection: Connection, packet: Packet) -> tuple[Spec, list[Any]]:
+    def _caller(self, connection: Connection) -> int | str:
+        return connection.session.user_id if connection.session else connection.address
+
+    def _admit(self, connection: Connection, packet: Packet) -> Spec:
         if packet.malformed:
             self._charge(connection, 1)
-            raise InvalidPayload.of("payload", "format", "This is not JSON.")
-        name, *arguments = packet.data if isinstance(packet.data, list) and packet.data else [None]
+            raise _not_json()
+        name = packet.data[0] if isinstance(packet.data, list) and packet.data else None
         spec = registry.get(name) if isinstance(name, str) else None
         if spec is None:
             raise UnknownEvent
         self._charge(connection, spec.cost)
-        return spec, arguments
+        return spec
 
     async def _run(self, connection: Connection, packet: Packet, spec: Spec, arguments: list[Any]) -> None:
         if not connection.joined:
@@ -261,6 +295,8 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
             connection.heard_at = asyncio.get_running_loop().time()
         try:
             self._take_over(connection, done)
+            if not has_token:
+                self._watch(connection, done)
         finally:
             connection.ack(packet.id, done.answer)
 
@@ -268,6 +304,11 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
         """A session that began on an anonymous socket becomes the socket's."""
         if done.signed_in and connection.session is None and connection.joined:
             self._sign_in(connection, done.signed_in, done.signed_in.log.last_seq)
+
+    def _watch(self, connection: Connection, done: Done) -> None:
+        """Whom the one on this socket has asked for is watched for it."""
+        if done.watched is not None and (feed := self._feeds.get(connection.sid)):
+            self._delivery.watch(feed, done.watched)
 
     # -- the sweeper -----------------------------------------------------------------------------------------------
 
@@ -294,6 +335,10 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
                 connection.end("session_ended")
             except DatabaseDown:
                 pass  # it is asked again
+
+
+def _not_json() -> InvalidPayload:
+    return InvalidPayload.of("payload", "format", "This is not JSON.")
 
 
 def agent_of(request: web.Request) -> str:

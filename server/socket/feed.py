@@ -1,0 +1,42 @@
+"""Feed: what one signed-in connection has been sent, and what it watches."""
+
+import asyncio
+
+from server.context import Log, Session
+from server.socket.attendance import Seat
+from server.socket.connection import Connection
+from server.wire.answers import Presence
+
+
+class Feed:
+    """One signed-in connection: what it has been sent (`cursor`) and what there is (`target`)."""
+
+    def __init__(self, connection: Connection, session: Session, user: "User", log: Log, seat: Seat) -> None:
+        self.connection = connection
+        self.session = session
+        self.user = user
+        self.seat = seat
+        self.cursor = log.last_seq
+        """The last number sent."""
+        self.target = log.last_seq
+        """The newest number that is known of."""
+        self.catching_up: asyncio.Task[bool] | None = None
+        self.watch: Watch | None = None
+
+
+class Watch:
+    """The people whose coming and going a feed is told of, and what it was told last; the next watch replaces it."""
+
+    def __init__(self, feed: Feed, told: dict[int, Presence]) -> None:
+        self.feed = feed
+        self.told = told
+
+
+class User:
+    """A user who is connected to this process."""
+
+    def __init__(self, user_id: int) -> None:
+        self.id = user_id
+        self.feeds: dict[str, Feed] = {}
+        self.generation = 0
+        """Grows when the user may see less from now on: what was rendered before is thrown away."""
