@@ -41,6 +41,10 @@ class Messages(Noun):
         """Say that everything up to `seq` was read. Raises NotFound, NotConnected."""
         await self._client.insist("message/read", target_user_id=user_id, seq=seq)
 
+    async def typing(self, user_id: int) -> None:
+        """Let somebody know that one is writing to them. Raises NotFound, NotConnected."""
+        await self._client.call("message/typing", target_user_id=user_id)
+
     async def _send(self, user_id: int, text: str, random_id: int) -> Sent:
         return await self._again(Sent, "message/send", target_user_id=user_id, message=text, random_id=random_id)
 

@@ -2,13 +2,14 @@
 
 from handlers import access
 from handlers.card import as_seen_by
+from handlers.notices import notify
 from server.context import Context
 from server.wire.answers import History, Nothing, Sent, Shape, iso
 from server.wire.errors import AlreadyExists, Blacklisted, InvalidPayload, NotConnected, NotFound, RateLimited
 from server.wire.events import Order, event
 from server.wire.fields import ABSENT, Body, HistoryLimit, Int32, Seq, UserId
-from server.wire.pushes import Kind, MessageNew, MessageRead, Push, renders
-from sql import message, relation
+from server.wire.pushes import Kind, MessageNew, MessageRead, Notice, Push, renders
+from sql import message, notification, profile, relation
 from sql.message import Message
 from sql.relation import Pair
 
@@ -75,6 +76,7 @@ async def _append(ctx: Context, pair: Pair, random_id: int, body: str) -> Sent:
     for user_id in (pair.low_id, pair.high_id):
         live = MessageNew(user_id=pair.other(user_id), message=as_seen_by(user_id, new))
         ctx.tx.push(user_id, Push(Kind.MESSAGE_NEW, pair.other(user_id), new.seq), live)
+    await notify(ctx, pair, pair.other(ctx.user_id), Notice.MESSAGE)
     return Sent(seq=new.seq, sent_at=iso(new.sent_at))
 
 
@@ -99,16 +101,21 @@ async def history(
         rows = await message.list_before(ctx.tx, before=before, **key)
     else:
         rows = await message.list_after(ctx.tx, after=after, **key)
+    tells = await profile.list_with_receipts(ctx.tx, user_ids=[target_user_id])
     return History(
         messages=[as_seen_by(ctx.user_id, row) for row in rows],
         my_read_seq=pair.side(ctx.user_id).read_seq,
-        their_read_seq=pair.side(target_user_id).read_seq,
+        their_read_seq=pair.side(target_user_id).read_seq if tells else None,
     )
 
 
 @event("message/read")
 async def read(ctx: Context, *, target_user_id: UserId, seq: Seq) -> Nothing:
-    """Note how far one has read; it never goes back. Both are pushed `message/read`. Raises NotFound, NotConnected."""
+    """Note how far one has read; it never goes back.
+
+    One's own sockets are pushed `message/read`, and those of the writer too if one lets others know what one has read.
+    Raises NotFound, NotConnected.
+    """
     pair = await access.lock_visible_pair(ctx, target_user_id)
     if not pair.connected:
         raise NotConnected
@@ -120,10 +127,32 @@ async def read(ctx: Context, *, target_user_id: UserId, seq: Seq) -> Nothing:
         ctx.tx, low_id=pair.low_id, high_id=pair.high_id, after=read_seq, sender_id=target_user_id
     )
     await relation.update(ctx.tx, pair)
-    for user_id in (pair.low_id, pair.high_id):
-        live = MessageRead(user_id=pair.other(user_id), by=ctx.user_id, read_seq=read_seq)
-        ctx.tx.push(user_id, Push(Kind.MESSAGE_READ, pair.other(user_id), read_seq, ctx.user_id), live)
+    if not mine.unread:
+        await notification.mark_one_read(ctx.tx, user_id=ctx.user_id, kind=Notice.MESSAGE, other_id=target_user_id)
+    await _tell_read(ctx, target_user_id, read_seq)
     return Nothing()
+
+
+@event("message/typing")
+async def typing(ctx: Context, *, target_user_id: UserId) -> Nothing:
+    """Let a connected person know that one is writing; whether they are there shows nowhere.
+
+    Raises NotFound, NotConnected.
+    """
+    pair = await access.get_visible_pair(ctx, target_user_id)
+    if not pair.connected:
+        raise NotConnected
+    ctx.tx.whisper(target_user_id, "message/typing", {"user_id": ctx.user_id})
+    return Nothing()
+
+
+async def _tell_read(ctx: Context, writer_id: int, read_seq: int) -> None:
+    others = {ctx.user_id: writer_id}
+    if await profile.list_with_receipts(ctx.tx, user_ids=[ctx.user_id]):
+        others[writer_id] = ctx.user_id
+    for user_id, other_id in others.items():
+        live = MessageRead(user_id=other_id, by=ctx.user_id, read_seq=read_seq)
+        ctx.tx.push(user_id, Push(Kind.MESSAGE_READ, other_id, read_seq, ctx.user_id), live)
 
 
 @renders(Kind.MESSAGE_NEW)
@@ -142,9 +171,13 @@ async def render_new(ctx: Context, pushes: list[Push]) -> list[Shape | None]:
 
 @renders(Kind.MESSAGE_READ)
 async def render_read(ctx: Context, pushes: list[Push]) -> list[Shape | None]:
-    """Render `message/read` from the log."""
-    visible = await access.list_visible(ctx, list({push.other_id for push in pushes}))
-    return [
-        MessageRead(user_id=push.other_id, by=push.by_id, read_seq=push.number) if push.other_id in visible else None
-        for push in pushes
-    ]
+    """Render `message/read` from the log: one's own always, others' while they let one know what they have read."""
+    others = list({push.other_id for push in pushes})
+    visible = await access.list_visible(ctx, others)
+    tellers = await profile.list_with_receipts(ctx.tx, user_ids=others) | {ctx.user_id}
+
+    def shape(push: Push) -> Shape | None:
+        is_shown = push.other_id in visible and push.by_id in tellers
+        return MessageRead(user_id=push.other_id, by=push.by_id, read_seq=push.number) if is_shown else None
+
+    return [shape(push) for push in pushes]

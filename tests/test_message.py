@@ -1,6 +1,8 @@
 """Messages: stored once, numbered without a gap, read by two people and nobody else."""
 
 import asyncio
+import re
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from client_sdk import (
     NotFound,
     RateLimited,
 )
+from tests.ground.raw import RawSocket
 
 
 async def test_a_repeated_send_is_stored_once(connected):
@@ -178,3 +181,85 @@ async def test_after_ten_messages_without_an_answer_one_waits_for_it(connected):
     assert (await alice.message.send(bob.id, "3", random_id=3)).seq == 4, "a repeat costs nothing"
     await bob.message.send(alice.id, "here I am")
     await alice.message.send(bob.id, "at last")
+
+
+# -- read states -------------------------------------------------------------------------------------------------------
+
+
+async def test_what_one_device_has_read_the_others_learn(connected, server):
+    alice, bob = connected
+    await alice.message.send(bob.id, "hello")
+    async with Client(server.url, token=bob.token) as device:
+        assert (await device.profile.me()).unread.messages == 1
+        async with device.expecting(MessageRead) as here, alice.expecting(MessageRead) as hers:
+            await bob.message.read(alice.id, 1)
+            own, told = await here, await hers
+        assert (own.user_id, own.by, own.read_seq) == (alice.id, bob.id, 1)
+        assert (told.user_id, told.by, told.read_seq) == (bob.id, bob.id, 1)
+        assert (await device.message.history(alice.id)).my_read_seq == 1
+        assert (await device.profile.me()).unread.messages == 0
+
+
+async def test_who_keeps_to_oneself_what_one_has_read_is_told_of_others(connected, server):
+    """Only the reader's setting counts."""
+    alice, bob = connected
+    await bob.settings.change(read_receipts=False)
+    for one, other in (connected, connected[::-1]):
+        await one.message.send(other.id, "hello")
+    heard = alice.events(MessageRead)
+    async with Client(server.url, token=bob.token) as device, device.expecting(MessageRead) as his:
+        await bob.message.read(alice.id, 2)
+        assert (await his).by == bob.id, "one's own devices learn of it all the same"
+    async with bob.expecting(MessageRead) as his:
+        await alice.message.read(bob.id, 2)
+        assert (await his).by == alice.id
+    assert (await anext(heard)).by == alice.id, "the first that she is told is of her own reading"
+    for reader, other, seq in ((alice, bob, None), (bob, alice, 2)):
+        assert (await reader.message.history(other.id)).their_read_seq == seq
+        [connection] = await reader.relation.connections()
+        assert connection.their_read_seq == seq
+    await bob.settings.change(read_receipts=True)
+    assert (await alice.message.history(bob.id)).their_read_seq == 2
+
+
+async def test_what_was_told_of_reading_is_not_shown_any_more_once_the_reader_keeps_it_to_oneself(connected):
+    alice, bob = connected
+    await alice.message.send(bob.id, "hello")
+    await bob.message.read(alice.id, 1)
+    shown = [event.event for event in await alice.sync.since(0)]
+    await bob.settings.change(read_receipts=False)
+    hidden = [event.event for event in await alice.sync.since(0)]
+    assert (shown.count("message/read"), hidden.count("message/read")) == (1, 0)
+    assert [event.event for event in await bob.sync.since(0)].count("message/read") == 1
+
+
+async def _acks(server: Any, alice: Any, bob: Any, number: int) -> list[str]:
+    """Return the bytes of the acks that alice gets for all that she may do in a chat, without numbers and times."""
+    async with await RawSocket.open(server.url, auth={"token": alice.token}) as socket:
+        acks = []
+        for event, fields in (
+            ("message/send", {"random_id": number, "message": "are you there?"}),
+            ("message/read", {"seq": 2**31}),
+            ("message/read", {"seq": 2**31}),
+            ("message/typing", {}),
+            ("message/send", {"random_id": number, "message": "are you there?"}),
+            ("message/send", {"random_id": number, "message": "another text"}),
+        ):
+            seen = len(socket.frames)
+            await socket.call(event, {"target_user_id": bob.id} | fields)
+            [ack] = [frame for frame in socket.frames[seen:] if frame.startswith("43")]
+            acks.append(re.sub(r'^43\d+|"seq":\d+|"sent_at":"[^"]+"', "…", ack))
+        return acks
+
+
+async def test_no_ack_tells_whether_the_other_is_there(connected, server):
+    """R78: online, hidden, with receipts or without, gone: the same bytes."""
+    alice, bob = connected
+    worlds = [await _acks(server, alice, bob, 1)]
+    await bob.settings.change(show_online=False, read_receipts=False)
+    await bob.message.send(alice.id, "yes")
+    worlds.append(await _acks(server, alice, bob, 2))
+    await bob.message.send(alice.id, "yes")
+    await bob.close()
+    worlds.append(await _acks(server, alice, bob, 3))
+    assert worlds[0] == worlds[1] == worlds[2]

@@ -1,0 +1,71 @@
+"""Reminders: when somebody who is away is told by mail that something waits. Every statement on `reminder`."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from pypika import MySQLQuery
+
+from sql.statement import P, compile_
+from sql.tables import reminder
+from sql.transaction import Tx
+
+
+class Reminder(NamedTuple):
+    """A user to be looked at, and when the last mail went."""
+
+    user_id: int
+    mailed_at: datetime | None
+
+
+# An earlier time stays.
+_SET = compile_(
+    "INSERT INTO `reminder` (`user_id`,`due_at`) VALUES (%(user_id)s,%(due_at)s)"
+    " ON DUPLICATE KEY UPDATE `due_at`=COALESCE(`due_at`,VALUES(`due_at`))"
+)
+# Who takes one moves its due time past the lease: a worker that dies leaves it to the next.
+_CLAIM = compile_(
+    "UPDATE `reminder` SET `lease`=%(lease)s,`due_at`=%(until)s"
+    " WHERE `due_at`<=%(now)s ORDER BY `due_at` LIMIT %(limit)s"
+)
+_LIST_CLAIMED = compile_(
+    MySQLQuery.from_(reminder)
+    .select(reminder.user_id, reminder.mailed_at)
+    .where(reminder.due_at == P("until"))
+    .where(reminder.lease == P("lease"))
+)
+_LOCK = compile_(
+    MySQLQuery.from_(reminder)
+    .select(reminder.user_id, reminder.mailed_at)
+    .where(reminder.user_id == P("user_id"))
+    .where(reminder.lease == P("lease"))
+    .for_update()
+)
+_UPDATE = compile_(
+    MySQLQuery.update(reminder)
+    .set(reminder.due_at, P("due_at"))
+    .set(reminder.mailed_at, P("mailed_at"))
+    .set(reminder.lease, P("lease"))
+    .where(reminder.user_id == P("user_id"))
+)
+
+
+async def remind(tx: Tx, *, user_id: int, due_at: datetime) -> None:
+    """Note when a user who has not looked by then is to be told by mail; an earlier time stays."""
+    await tx.write(_SET, user_id=user_id, due_at=due_at)
+
+
+async def claim(tx: Tx, *, lease: int, until: datetime, limit: int) -> list[Reminder]:
+    """Take reminders that are due; they are due again at `until` unless something is done about them."""
+    if not await tx.write(_CLAIM, lease=lease, until=until, now=tx.now, limit=limit):
+        return []
+    return await tx.many(_LIST_CLAIMED, Reminder, lease=lease, until=until)
+
+
+async def lock(tx: Tx, *, user_id: int, lease: int) -> Reminder | None:
+    """Return a reminder that is still ours: what comes now to be told waits, and sets its own time afterwards."""
+    return await tx.one(_LOCK, Reminder, user_id=user_id, lease=lease)
+
+
+async def update(tx: Tx, *, user_id: int, due_at: datetime | None, mailed_at: datetime | None) -> None:
+    """Give a reminder back: to be looked at again at that time, or (None) when something new comes."""
+    await tx.write(_UPDATE, user_id=user_id, due_at=due_at, mailed_at=mailed_at, lease=None)
