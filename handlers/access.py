@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
+from collections.abc import Awaitable, Callable
 from datetime import datetime, time, timedelta
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from server.context import Context
 from server.wire.errors import (
@@ -11,11 +13,12 @@ from server.wire.errors import (
     InvalidPayload,
     NotFound,
     NotVerified,
+    PhotoRequired,
     RateLimited,
     SessionEnded,
     Unavailable,
 )
-from sql import account, quota, relation
+from sql import account, photo, quota, relation
 from sql.account import Account, State
 from sql.database import Conflict
 from sql.relation import Pair
@@ -34,10 +37,18 @@ async def lock_standing(ctx: Context, target_user_id: int) -> bool:
 
     Raises SessionEnded when the caller's own account is not active any more.
     """
+    return await lock_state(ctx, target_user_id) is State.ACTIVE
+
+
+async def lock_state(ctx: Context, target_user_id: int) -> State | None:
+    """Keep both accounts as they are until the commit, and return the state of the other, if there ever was one.
+
+    Raises SessionEnded when the caller's own account is not active any more.
+    """
     standing = await account.list_standing(ctx.tx, ids=[ctx.user_id, target_user_id])
     if standing.get(ctx.user_id) is not State.ACTIVE:
         raise SessionEnded
-    return standing.get(target_user_id) is State.ACTIVE
+    return standing.get(target_user_id)
 
 
 async def lock_visible_pair(ctx: Context, target_user_id: int) -> Pair:
@@ -51,11 +62,27 @@ async def lock_visible_pair(ctx: Context, target_user_id: int) -> Pair:
     return pair
 
 
-async def lock_any_pair(ctx: Context, target_user_id: int) -> Pair | None:
-    """Return what is between the caller and any id, locked; None if there is nothing."""
+class Anybody(NamedTuple):
+    """What is between the caller and any id, if anything ever was."""
+
+    pair: Pair | None
+    is_there: bool
+    """The other is there, for all that the caller may know: neither gone nor behind a block of theirs."""
+
+
+async def lock_any_pair(ctx: Context, target_user_id: int, *, begin: bool = False) -> Anybody:
+    """Return what is between the caller and any id, locked; with somebody active it may begin here."""
     not_oneself(ctx, target_user_id)
-    await lock_standing(ctx, target_user_id)
-    return await relation.lock(ctx.tx, **relation.key(ctx.user_id, target_user_id)._asdict())
+    is_active = await lock_standing(ctx, target_user_id)
+    lock = relation.lock_or_insert if begin and is_active else relation.lock
+    pair = await lock(ctx.tx, **relation.key(ctx.user_id, target_user_id)._asdict())
+    return Anybody(pair, is_active and not (pair and pair.side(target_user_id).blocked_at))
+
+
+async def require_photo(ctx: Context) -> None:
+    """Refuse what needs a photo of one's own. Raises PhotoRequired."""
+    if not await photo.count(ctx.tx, user_id=ctx.user_id):
+        raise PhotoRequired
 
 
 async def get_visible_pair(ctx: Context, target_user_id: int) -> Pair:
@@ -76,6 +103,59 @@ async def list_visible(ctx: Context, user_ids: list[int]) -> set[int]:
     pairs = await relation.list_by_key(ctx.tx, keys=keys)
     hidden = {pair.other(ctx.user_id) for pair in pairs.values() if is_hidden(pair)}
     return {user_id for user_id in user_ids if states.get(user_id) is State.ACTIVE} - hidden
+
+
+class Listed(Protocol):
+    """A row of a list of people, newest first."""
+
+    @property
+    def other_id(self) -> int:
+        """Who it is about."""
+
+    @property
+    def at(self) -> datetime:
+        """By which the list is sorted."""
+
+
+R = TypeVar("R", bound=Listed)
+_EPOCH = datetime.fromisoformat("1970-01-01")
+_END = datetime.fromisoformat("9999-12-31")
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+async def list_page(
+    ctx: Context,
+    name: str,
+    list_before: Callable[..., Awaitable[list[R]]],
+    *,
+    limit: int,
+    cursor: str | None,
+    may_see: Callable[[Context, list[int]], Awaitable[set[int]]] = list_visible,
+) -> tuple[list[R], str | None]:
+    """Return a page of a list of the caller's, and the cursor of the next one.
+
+    Those whom the caller may not see leave no gap: neither a page nor its cursor tells that there is somebody.
+    Raises InvalidPayload when the cursor is old or of another list.
+    """
+    what = f"{name}.{ctx.user_id}"
+    at, other_id = _place(ctx.services.tokens.read_page(what, cursor)) if cursor else (_END, 0)
+    shown: list[R] = []
+    more = True
+    while more and len(shown) <= limit:
+        rows = await list_before(ctx.tx, user_id=ctx.user_id, at=at, other_id=other_id, limit=limit + 1)
+        visible = await may_see(ctx, [row.other_id for row in rows])
+        shown += [row for row in rows if row.other_id in visible]
+        if more := len(rows) > limit:
+            at, other_id = rows[-1].at, rows[-1].other_id
+    if len(shown) <= limit:
+        return shown, None
+    last = shown[limit - 1]
+    return shown[:limit], ctx.services.tokens.page(what, [(last.at - _EPOCH) // _MILLISECOND, last.other_id])
+
+
+def _place(place: list[Any]) -> tuple[datetime, int]:
+    milliseconds, other_id = place
+    return _EPOCH + timedelta(milliseconds=milliseconds), other_id
 
 
 def is_hidden(pair: Pair) -> bool:
@@ -103,11 +183,13 @@ async def prove(ctx: Context, name: str, found: Account | None, password: str) -
 async def _check(ctx: Context, name: str, found: Account | None, password: str) -> bool:
     """A try is counted before it is checked and taken back unless it was wrong: many at once can't slip through.
 
-    Where an account was signed in to before, strangers who try elsewhere don't lock its owner out.
+    Where an account was signed in to before, strangers who try elsewhere don't lock its owner out. An account's login
+    and its address are counted apart: who runs into the limit by the one must not learn that the other belongs to it.
     """
     windows, limits = ctx.services.windows, ctx.config.limits
-    target = str(found.id) if found else digest(name.casefold())
-    place = f"{target}:{ctx.address}"
+    kind = "mail" if "@" in name else "login"
+    target = f"{kind}:{found.id}" if found else digest(name.casefold())
+    place = _place_of(ctx, found) if found else f"{target}:{ctx.address}"
     hits = [
         await windows.hit(
             f"login:address:{ctx.address}",
@@ -132,6 +214,23 @@ async def _check(ctx: Context, name: str, found: Account | None, password: str) 
         await windows.take_back(*hits)
         await windows.remember(place, seconds=_KNOWN_FOR)
     return matches
+
+
+def _place_of(ctx: Context, own: Account) -> str:
+    return f"{own.id}:{ctx.address}"
+
+
+async def remember_place(ctx: Context, own: Account) -> None:
+    """Note that the owner of an account calls from here: strangers' wrong passwords don't count for them."""
+    await ctx.services.windows.remember(_place_of(ctx, own), seconds=_KNOWN_FOR)
+
+
+async def lock_caller(ctx: Context) -> Account:
+    """Return the caller's account, locked. Raises SessionEnded when it is not active any more."""
+    own = await account.lock(ctx.tx, id=ctx.user_id)
+    if own is None or own.state is not State.ACTIVE:
+        raise SessionEnded
+    return own
 
 
 async def prove_by_name(ctx: Context, name: str, password: str) -> Account:

@@ -1,11 +1,12 @@
 """Two people: every statement on the `pair` table."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from pypika import MySQLQuery, Tuple
 
+from sql.account import State
 from sql.statement import P, compile_, each
 from sql.tables import pair
 from sql.transaction import Tx
@@ -72,31 +73,58 @@ _UPDATE = compile_(
     + " WHERE `low_id`=%(low_id)s AND `high_id`=%(high_id)s"
 )
 _CONNECTED_OF = (
-    "(SELECT `low_id`,`high_id`,`active_at`,`{theirs}` `other_id` FROM `pair` FORCE INDEX (`{mine}_connected`)"
+    "(SELECT `{theirs}` `other_id`,`active_at` FROM `pair` FORCE INDEX (`{mine}_connected`)"
     " WHERE `{mine}_id`=%(user_id)s AND `connected`=%(yes)s"
-    " AND (`active_at`<%(active_at)s OR (`active_at`=%(active_at)s AND `{theirs}`<%(other_id)s))"
+    " AND (`active_at`<%(at)s OR (`active_at`=%(at)s AND `{theirs}`<%(other_id)s))"
     " ORDER BY `active_at` DESC,`{theirs}` DESC LIMIT %(limit)s)"
 )
 _LIST_CONNECTED = compile_(
-    "SELECT `low_id`,`high_id`,`active_at` FROM ("
+    "SELECT `other_id`,`active_at` FROM ("
     + _CONNECTED_OF.format(mine="low", theirs="high_id")
     + " UNION ALL "
     + _CONNECTED_OF.format(mine="high", theirs="low_id")
     + ") `both` ORDER BY `active_at` DESC,`other_id` DESC LIMIT %(limit)s"
 )
+_LIKED_BY = (
+    "(SELECT `{other}_id` `other_id`,`{other}_liked_at` `liked_at`,`{other}_requested` `requested`"
+    " FROM `pair` FORCE INDEX (`{mine}_liked_by`)"
+    " WHERE `{mine}_id`=%(user_id)s AND `connected`=%(no)s"
+    " AND (`{other}_liked_at`<%(at)s OR (`{other}_liked_at`=%(at)s AND `{other}_id`<%(other_id)s))"
+    " ORDER BY `{other}_liked_at` DESC,`{other}_id` DESC LIMIT %(limit)s)"
+)
+_LIST_LIKERS = compile_(
+    "SELECT `other_id`,`liked_at`,`requested` FROM ("
+    + _LIKED_BY.format(mine="low", other="high")
+    + " UNION ALL "
+    + _LIKED_BY.format(mine="high", other="low")
+    + ") `both` ORDER BY `liked_at` DESC,`other_id` DESC LIMIT %(limit)s"
+)
+_UNREAD_OF = (
+    "SELECT `{theirs}_id` `other_id`,`{mine}_unread` `unread` FROM `pair`"
+    " WHERE `{mine}_id`=%(user_id)s AND `connected`=%(yes)s AND `{mine}_unread`>%(none)s"
+)
 _SUM_UNREAD = compile_(
     "SELECT CAST(COALESCE(SUM(`unread`),%(none)s) AS SIGNED) FROM ("
-    "SELECT `low_unread` `unread` FROM `pair` WHERE `low_id`=%(user_id)s AND `connected`=%(yes)s"
-    " UNION ALL "
-    "SELECT `high_unread` `unread` FROM `pair` WHERE `high_id`=%(user_id)s AND `connected`=%(yes)s"
-    ") `both`"
+    + _UNREAD_OF.format(mine="low", theirs="high")
+    + " UNION ALL "
+    + _UNREAD_OF.format(mine="high", theirs="low")
+    + ") `both` STRAIGHT_JOIN `account` ON `account`.`id`=`other_id` AND `state`=%(active)s"
 )
 
 
-class _Place(NamedTuple):
-    low_id: int
-    high_id: int
-    active_at: datetime
+class Place(NamedTuple):
+    """Somebody in a list that is newest first."""
+
+    other_id: int
+    at: datetime
+
+
+class Liker(NamedTuple):
+    """Somebody who likes one, since when, and whether as a request."""
+
+    other_id: int
+    at: datetime
+    requested: int
 
 
 class _Row(NamedTuple):
@@ -147,19 +175,19 @@ async def list_by_key(tx: Tx, *, keys: list[Key]) -> dict[Key, Pair]:
     return {Key(row.pair.low_id, row.pair.high_id): row.pair for row in await tx.many(_LIST, _row, keys=keys)}
 
 
-async def list_connected(tx: Tx, *, user_id: int, active_at: datetime, other_id: int, limit: int) -> list[Pair]:
-    """Return the connections before a place in the list, last activity first, as it was when the list was read."""
-    places = await tx.many(
-        _LIST_CONNECTED, _Place, user_id=user_id, active_at=active_at, other_id=other_id, limit=limit, yes=True
-    )
-    pairs = await list_by_key(tx, keys=[Key(place.low_id, place.high_id) for place in places])
-    listed = [(pairs.get(Key(place.low_id, place.high_id)), place) for place in places]
-    return [replace(pair, active_at=place.active_at) for pair, place in listed if pair]
+async def list_connected(tx: Tx, *, user_id: int, at: datetime, other_id: int, limit: int) -> list[Place]:
+    """Return whom one is connected with before a place in the list, last activity first."""
+    return await tx.many(_LIST_CONNECTED, Place, user_id=user_id, at=at, other_id=other_id, limit=limit, yes=True)
+
+
+async def list_likers(tx: Tx, *, user_id: int, at: datetime, other_id: int, limit: int) -> list[Liker]:
+    """Return who likes one and is not connected before a place in the list, newest first."""
+    return await tx.many(_LIST_LIKERS, Liker, user_id=user_id, at=at, other_id=other_id, limit=limit, no=False)
 
 
 async def sum_unread(tx: Tx, *, user_id: int) -> int:
     """Return how many messages of connected people wait to be read."""
-    total: int = await tx.scalar(_SUM_UNREAD, user_id=user_id, yes=True, none=0)
+    total: int = await tx.scalar(_SUM_UNREAD, user_id=user_id, yes=True, none=0, active=State.ACTIVE)
     return total
 
 
