@@ -28,4 +28,4 @@ lock: ## bring the locked versions of all Python packages up to date
 	@scripts/lock.sh
 
 clean: ## remove what was installed here (.venv, node_modules) and caches; the data folder stays
-	@rm -rf .venv tests/stock/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
+	@rm -rf .venv tests/stock/node_modules server/demo/portraits/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing, and nothing that is there: scripts/install.sh run | test | check
-#   run    the database and Redis programs, and .venv with what the server needs
-#   test   as run; besides, in .venv, what tests need, and the JavaScript client with Node to run it
+#   run    the database and Redis programs, .venv with what the server needs, and in it the portraits of the invented
+#          people with Node to draw them, unless MATCHA_DEMO_USERS=0
+#   test   the programs; in .venv what tests need; the JavaScript client and what draws portraits, with Node to run them
 #   check  .venv with what tests and checks need
 # What was installed is noted in .venv, so that a second call costs nothing. PYTHON names another Python.
 set -euo pipefail
@@ -15,8 +16,8 @@ have() { command -v "$1" >/dev/null 2>&1; }
 
 main() {
     case "${1:-}" in
-        run) servers; python_packages requirements.txt ;;
-        test) servers; python_packages requirements-dev.txt; javascript_client ;;
+        run) servers; python_packages requirements.txt; portraits ;;
+        test) servers; python_packages requirements-dev.txt; javascript tests/stock; javascript $drawing ;;
         check) python_packages requirements-dev.txt ;;
         *) fail "usage: scripts/install.sh run | test | check" ;;
     esac
@@ -116,14 +117,14 @@ ensure_venv() {
 
 # --- JavaScript ----------------------------------------------------------------------------------------------------
 
-javascript_client() {
-    local folder=tests/stock
+javascript() {
+    local folder=$1
     node_there || node_from_pypi
-    cmp -s $folder/package-lock.json $folder/node_modules/.installed && return
-    say "Installing the JavaScript client into $folder/node_modules …"
-    (cd $folder && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null) \
-        || fail "npm could not install the JavaScript client; why is said above."
-    cp $folder/package-lock.json $folder/node_modules/.installed
+    cmp -s "$folder/package-lock.json" "$folder/node_modules/.installed" && return
+    say "Installing JavaScript packages into $folder/node_modules …"
+    (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null) \
+        || fail "npm could not install what $folder/package-lock.json lists; why is said above."
+    cp "$folder/package-lock.json" "$folder/node_modules/.installed"
 }
 
 # Node 18 or newer with npm: the machine's, or the one that was put into .venv.
@@ -142,6 +143,22 @@ node_from_pypi() {
     ln -sf "$wheel/bin/node" .venv/node/bin/node
     ln -sf "$wheel/lib/node_modules/npm/bin/npm-cli.js" .venv/node/bin/npm
     node_there || fail "Node was installed into .venv, but does not run."
+}
+
+# --- Portraits -----------------------------------------------------------------------------------------------------
+
+drawing=server/demo/portraits
+
+portraits() {
+    local pool=.venv/portraits begun=$SECONDS
+    [ "${MATCHA_DEMO_USERS:-}" != 0 ] || return 0
+    cat $drawing/draw.mjs $drawing/package-lock.json | cmp -s - $pool/drawn-by && return
+    javascript $drawing
+    say "Drawing portraits for the invented people (MATCHA_DEMO_USERS=0 does without them) …"
+    node $drawing/draw.mjs 500 | .venv/bin/python -m server.demo.portraits $pool \
+        || fail "The portraits could not be drawn; why is said above."
+    cat $drawing/draw.mjs $drawing/package-lock.json >$pool/drawn-by
+    say "Portraits drawn in $((SECONDS - begun)) s."
 }
 
 main "$@"
