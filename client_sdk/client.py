@@ -16,14 +16,21 @@ from client_sdk.errors import ConnectionLost, SessionEnded
 from client_sdk.feed import Feed
 from client_sdk.lifeline import Lifeline
 from client_sdk.message import Messages
+from client_sdk.notification import Notifications
+from client_sdk.place import Towns
+from client_sdk.presence import Presences
 from client_sdk.profile import Profiles
 from client_sdk.pushes import Push
 from client_sdk.relation import Relations
+from client_sdk.report import Reports
 from client_sdk.research import Research
 from client_sdk.session import Sessions
+from client_sdk.settings import OwnSettings
 from client_sdk.subscription import Subscription
 from client_sdk.sync import Sync
+from client_sdk.tag import Tags
 from client_sdk.types import LoggedIn
+from client_sdk.visit import Visitors
 
 log = logging.getLogger("client_sdk")
 
@@ -53,10 +60,17 @@ class Client:
         """The user's id, once it is known."""
         self.account = Accounts(self)
         self.session = Sessions(self)
+        self.settings = OwnSettings(self)
         self.profile = Profiles(self)
         self.relation = Relations(self)
+        self.visit = Visitors(self)
+        self.report = Reports(self)
         self.message = Messages(self)
+        self.presence = Presences(self)
+        self.notification = Notifications(self)
         self.research = Research(self)
+        self.tag = Tags(self)
+        self.place = Towns(self)
         self.sync = Sync(self)
         self._feed = Feed(cursor, self.sync.since, self._publish, self._finish, wait=wait, random=random)
         self._lifeline = Lifeline(url, self._auth, self._feed, timeout=timeout, wait=wait, random=random)

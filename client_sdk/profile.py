@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import TypedDict, Unpack
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
 
 from client_sdk.noun import Noun
 from client_sdk.types import Gps, Me, OwnProfile, Profile, Wish
+
+_MOST_IMAGES, _LARGEST_IMAGE = 5, 1_000_000
 
 
 class Details(TypedDict, total=False):
@@ -14,6 +17,8 @@ class Details(TypedDict, total=False):
     gender: str | None
     age: int | None
     birth_date: date | str | None
+    image: Sequence[str | bytes | Path] | None
+    """All photos in order, the main one first: a `photo_id` of one's own each, or the bytes or path of a new image."""
     description: str | None
     sex: Sequence[str] | None
     tags: Sequence[str] | None
@@ -31,6 +36,18 @@ class Changes(Details, total=False):
     old_pass: str
 
 
+def with_images(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields with paths of images read. Raises OSError, ValueError (the server would close the socket)."""
+    image = fields.get("image")
+    if not isinstance(image, list | tuple):
+        return dict(fields)
+    image = [part.read_bytes() if isinstance(part, Path) else part for part in image]
+    new = [part for part in image if isinstance(part, bytes)]
+    if len(new) > _MOST_IMAGES or any(len(part) > _LARGEST_IMAGE for part in new):
+        raise ValueError(f"At most {_MOST_IMAGES} images of {_LARGEST_IMAGE:,} bytes each.")
+    return {**fields, "image": image}
+
+
 class Profiles(Noun):
     """Profiles."""
 
@@ -43,5 +60,8 @@ class Profiles(Noun):
         return await self._again(Profile, "profile", target_user_id=user_id)
 
     async def save(self, **changes: Unpack[Changes]) -> OwnProfile:
-        """Change the given fields of one's own profile and return it. Raises InvalidPayload, AlreadyExists."""
-        return await self._again(OwnProfile, "user/save_profile", **changes)
+        """Change the given fields of one's own profile and return it.
+
+        Raises InvalidPayload, InvalidImage, AlreadyExists.
+        """
+        return await self._again(OwnProfile, "user/save_profile", **with_images(changes))

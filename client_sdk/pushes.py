@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from client_sdk.types import Card, Message, OwnProfile, Record, Sent
+from client_sdk.types import Card, Message, OwnProfile, Record, Sent, Settings
 
 if TYPE_CHECKING:
     from client_sdk.client import Client
@@ -102,7 +102,7 @@ class ProfileChanged(Push, frozen=True, kw_only=True):
 class SettingsChanged(Push, frozen=True, kw_only=True):
     """One's own settings were changed."""
 
-    settings: dict[str, Any]
+    settings: Settings
 
 
 @push("relation/changed")

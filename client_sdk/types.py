@@ -115,6 +115,16 @@ class OwnProfile(Record, frozen=True, kw_only=True):
     fame: int | None = None
 
 
+class Settings(Record, frozen=True, kw_only=True):
+    """What others may see of one, and how one is told."""
+
+    show_online: bool = True
+    show_distance: bool = True
+    read_receipts: bool = True
+    mail_on: bool = True
+    language: str = "en"
+
+
 class Me(OwnProfile, frozen=True, kw_only=True):
     """One's own profile, what only oneself sees of it, and the newest cursor."""
 
@@ -123,7 +133,7 @@ class Me(OwnProfile, frozen=True, kw_only=True):
     birth_date: date | None = None
     gps: Gps | None = None
     wish: Wish | None = None
-    settings: dict[str, Any] = {}
+    settings: Settings = Settings()
     unread: Unread = Unread()
 
 
@@ -145,6 +155,22 @@ class LoggedIn(Record, frozen=True, kw_only=True):
     cursor: int
 
 
+class SessionLine(Record, frozen=True, kw_only=True):
+    """One of one's sessions; `current` is the one that asks."""
+
+    session_id: str
+    started_at: datetime
+    last_seen: datetime
+    agent: str = ""
+    current: bool = False
+
+
+class SessionList(Listing[SessionLine], frozen=True, kw_only=True):
+    """One's live sessions, newest first."""
+
+    sessions: tuple[SessionLine, ...]
+
+
 # Relations
 
 
@@ -159,6 +185,50 @@ class Requested(Record, frozen=True, kw_only=True):
     """The request is noted: `state` is `requested`, or `connected` when it was mutual."""
 
     state: str
+
+
+class Like(Record, frozen=True, kw_only=True):
+    """Someone who likes the caller; `kind` is `like` or `request`."""
+
+    user: Card
+    kind: str
+    liked_at: datetime
+
+
+class Likes(Listing[Like], frozen=True, kw_only=True):
+    """A page of people who like the caller and are not connected, newest first."""
+
+    likes: tuple[Like, ...]
+    cursor: str | None = None
+
+
+class Block(Record, frozen=True, kw_only=True):
+    """Someone on the caller's black list, with the login of then."""
+
+    user_id: int
+    login: str
+    blocked_at: datetime
+
+
+class Blocks(Listing[Block], frozen=True, kw_only=True):
+    """A page of the caller's black list, newest first."""
+
+    blocks: tuple[Block, ...]
+    cursor: str | None = None
+
+
+class Visit(Record, frozen=True, kw_only=True):
+    """Someone who looked at the caller's profile, and when last."""
+
+    user: Card
+    visited_at: datetime
+
+
+class Visits(Listing[Visit], frozen=True, kw_only=True):
+    """A page of the caller's visitors, newest first."""
+
+    visits: tuple[Visit, ...]
+    cursor: str | None = None
 
 
 # Messages
@@ -206,6 +276,34 @@ class Connections(Listing[Connection], frozen=True, kw_only=True):
     cursor: str | None = None
 
 
+# Notifications
+
+
+class Notice(Record, frozen=True, kw_only=True):
+    """Something that happened, `count` times since it was read last; nobody stands behind a `moderation`."""
+
+    seq: int
+    kind: str
+    user: Card | None = None
+    count: int = 1
+    at: datetime
+    read: bool = False
+
+
+class Notices(Listing[Notice], frozen=True, kw_only=True):
+    """A page of notifications, newest first, and how many are unread in all."""
+
+    notifications: tuple[Notice, ...]
+    unread: int
+    cursor: str | None = None
+
+
+class UnreadLeft(Record, frozen=True, kw_only=True):
+    """How many notifications are still unread."""
+
+    unread: int
+
+
 # Search
 
 
@@ -224,6 +322,52 @@ class Page(Listing[Card], frozen=True, kw_only=True):
     distance_max: int | None = None
     partial: bool = False
     funnel: tuple[FunnelStep, ...] | None = None
+
+
+class TagCount(Record, frozen=True, kw_only=True):
+    """A tag and how many use it."""
+
+    tag: str
+    count: int
+
+
+class TagCounts(Listing[TagCount], frozen=True, kw_only=True):
+    """Tags that begin alike, most used first."""
+
+    tags: tuple[TagCount, ...]
+
+
+class Place(Record, frozen=True, kw_only=True):
+    """A town; `country` is its ISO 3166 code of two letters."""
+
+    place_id: int
+    name: str
+    country: str
+
+
+class Places(Listing[Place], frozen=True, kw_only=True):
+    """Towns that begin alike, largest first."""
+
+    places: tuple[Place, ...]
+
+
+# Presence
+
+
+class Standing(Record, frozen=True, kw_only=True):
+    """Whether somebody is here; None where that is unknown or hidden. `last_seen` is rounded down to 10 minutes."""
+
+    online: bool | None = None
+    last_seen: datetime | None = None
+
+
+class Watched(Record, frozen=True, kw_only=True):
+    """How the people stand who are watched from now on: `watched[user_id].online`."""
+
+    presence: dict[str, Standing]
+
+    def __getitem__(self, user_id: int) -> Standing:
+        return self.presence[str(user_id)]
 
 
 # The log

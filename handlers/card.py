@@ -30,6 +30,7 @@ class Viewer:
         self._services = ctx.services
         self.own = own
         self.tags = tags
+        self.vector = own.vector
         self.today = ctx.today
         self.now = ctx.now
 
@@ -40,7 +41,7 @@ class Viewer:
     def card(self, person: Profile, crowd: Crowd) -> dict[str, Any]:
         """Return the fields of a card; who hides something from others does not see it of them either."""
         shows_place = bool(self.own.show_distance and person.show_distance)
-        distance = bucket(self.own.vector, person.vector) if shows_place else None
+        distance = bucket(self.vector, person.vector) if shows_place else None
         common = [tag for tag in crowd.tags[person.user_id] if tag in self.tags]
         age = self.age_of(person)
         parts = points(

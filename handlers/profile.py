@@ -2,12 +2,14 @@
 
 from datetime import timedelta
 
-from handlers import access, details
+from handlers import access, details, mailing
 from handlers.card import get_own, list_people
 from handlers.matching.cells import Cell
-from server.context import Context
+from handlers.notices import count_unread, notify
+from handlers.photo import choose_photos, write_photos
+from server.context import Context, job
 from server.wire import answers
-from server.wire.answers import Me, OwnProfile, Position, Settings, Unread, Wishes
+from server.wire.answers import Me, OwnProfile, Position, Shape, Wishes
 from server.wire.errors import AlreadyExists, InvalidPayload, NotFound
 from server.wire.events import Order, event
 from server.wire.fields import (
@@ -18,6 +20,7 @@ from server.wire.fields import (
     Description,
     Gender,
     Gps,
+    Images,
     Login,
     Name,
     NewLogin,
@@ -28,11 +31,13 @@ from server.wire.fields import (
     UserId,
     Wish,
 )
-from sql import account, link, photo, profile, relation, sync
+from server.wire.pushes import Kind, Notice, Push, renders
+from sql import account, photo, profile, relation, sync, visit
 from sql.account import Account
 from sql.database import Duplicate
 from sql.link import Purpose
 from sql.quota import Act
+from sql.relation import Pair
 
 
 @event("user/me", order=Order.CONCURRENT, methods=("GET",))
@@ -41,22 +46,17 @@ async def me(ctx: Context) -> Me:
     [stream] = await sync.list_streams(ctx.tx, user_ids=[ctx.user_id])  # first: what comes after it is pushed
     own, shown = await get_own(ctx, ctx.user_id)
     account_row = await account.get(ctx.tx, id=ctx.user_id)
+    assert account_row is not None, "a session is of an account"
     wish = (own.wish_age_min, own.wish_age_max, own.wish_distance_max)
     lat_lon = Cell.of_id(own.cell).centre if own.cell is not None else None
     return Me(
         **{name: getattr(shown, name) for name in shown.__struct_fields__},
-        mail=account_row.mail if account_row else None,
+        mail=account_row.mail,
         birth_date=own.birth_date.isoformat() if own.birth_date else None,
         gps=Position(lat=lat_lon[0], lon=lat_lon[1]) if lat_lon else None,
         wish=Wishes(age_min=wish[0], age_max=wish[1], distance_max=wish[2]) if any(wish) else None,
-        settings=Settings(
-            show_online=bool(own.show_online),
-            show_distance=bool(own.show_distance),
-            read_receipts=bool(own.read_receipts),
-            mail_on=bool(own.mail_on),
-            language=account_row.language if account_row else "en",
-        ),
-        unread=Unread(messages=await relation.sum_unread(ctx.tx, user_id=ctx.user_id), notifications=0),
+        settings=details.settings_of(own, account_row),
+        unread=await count_unread(ctx, stream),
         cursor=stream.last_seq,
     )
 
@@ -70,6 +70,7 @@ async def save(
     gender: Gender | None = UNSET,
     age: Age | None = UNSET,
     birth_date: BirthDate | None = UNSET,
+    image: Images | None = UNSET,
     description: Description | None = UNSET,
     sex: Sex | None = UNSET,
     tags: Tags | None = UNSET,
@@ -86,7 +87,7 @@ async def save(
     Login and password may stand for a session, or be the current ones beside it. A new login or address needs
     `old_pass`; a new address counts once it is confirmed.
 
-    Raises InvalidCredentials, NotVerified, Forbidden, AlreadyExists, RateLimited, Unavailable.
+    Raises InvalidCredentials, InvalidImage, NotVerified, Forbidden, AlreadyExists, RateLimited, Unavailable.
     """
     said = details.Details(
         ctx.today,
@@ -104,20 +105,32 @@ async def save(
     found = await access.get_caller(ctx, login, password)
     if new_login or new_mail:
         await _prove_for_change(ctx, found, new_mail, old_pass)
+    photos = await choose_photos(ctx, image, found.id)
     own = await access.lock_proven(ctx, found)
+    before = await get_own(ctx, own.id)
     if gps is not UNSET:
         await _count_move(ctx, own.id, gps)
     await said.write(ctx, own.id)
+    await write_photos(ctx, own.id, photos)
     if new_login or new_mail:
         await _change_account(ctx, own, new_login, new_mail)
-    _, shown = await get_own(ctx, own.id)
-    return shown
+    after = await get_own(ctx, own.id)
+    if after != before:
+        ctx.tx.push(own.id, Push(Kind.PROFILE_CHANGED, own.id))
+    return after[1]
+
+
+@renders(Kind.PROFILE_CHANGED)
+async def render_changed(ctx: Context, pushes: list[Push]) -> list[Shape | None]:
+    """Render `profile/changed`: the own profile as it is now."""
+    _, shown = await get_own(ctx, ctx.user_id)
+    return [shown] * len(pushes)
 
 
 async def _count_move(ctx: Context, user_id: int, gps: Gps | None) -> None:
     """Moves are few a day: each new place is another point to measure others from."""
     own = await profile.get(ctx.tx, user_id=user_id)
-    cell = Cell.at(gps.lat, gps.lon).id if gps else None
+    cell = details.snap(ctx, gps).id if gps else None
     if own and own.cell is not None and cell != own.cell:
         await access.spend(ctx, user_id, Act.MOVE, limit="moves_day")
 
@@ -129,8 +142,8 @@ async def _prove_for_change(ctx: Context, own: Account, mail: str | None, old_pa
     await access.prove(ctx, own.login, own, old_pass)
     if mail:
         old_mail = own.mail or ""  # who can sign in has one
-        await ctx.once("notice", lambda: details.count_mail(ctx, old_mail))
-        await ctx.once("link", lambda: details.may_mail(ctx, mail))
+        await ctx.once("notice", lambda: mailing.count_mail(ctx, old_mail))
+        await ctx.once("link", lambda: mailing.may_mail(ctx, mail))
 
 
 async def _change_account(ctx: Context, own: Account, login: str | None, mail: str | None) -> None:
@@ -145,27 +158,26 @@ async def _change_account(ctx: Context, own: Account, login: str | None, mail: s
 
 async def _ask_to_confirm(ctx: Context, own: Account, mail: str) -> None:
     """Mail a link to the new address, and a notice to the old one; one that is taken is told nothing different."""
-    nonce = ctx.services.ids.token()
-    await link.delete_all(ctx.tx, user_id=own.id, purpose=Purpose.MAIL)
-    expires_at = ctx.now + timedelta(hours=ctx.config.links.verify_hours)
-    await link.insert(
-        ctx.tx,
-        user_id=own.id,
-        purpose=Purpose.MAIL,
-        nonce=nonce,
-        expires_at=expires_at,
-        mail=mail,
-    )
+    valid = timedelta(hours=ctx.config.links.verify_hours)
+    nonce = await mailing.replace_link(ctx, own, Purpose.MAIL, valid=valid, mail=mail)
     await ctx.mail("moved", own)
-    owner = await account.get_by_mail(ctx.tx, mail=mail)
-    if await ctx.once("link", lambda: details.may_mail(ctx, mail)) and (owner is None or owner.id == own.id):
-        await ctx.mail("mail", own._replace(mail=mail), user_id=own.id, nonce=nonce)
+    if await ctx.once("link", lambda: mailing.may_mail(ctx, mail)):
+        await ctx.ask("move", mail, user_id=own.id, nonce=nonce)
 
 
-@event("profile", order=Order.CONCURRENT, methods=("GET",))
+@job("move")
+async def mail_new_address(ctx: Context, address: str, *, user_id: int, nonce: str) -> None:
+    """Mail the link that confirms a new address, unless it is somebody else's."""
+    own, owner = await account.get(ctx.tx, id=user_id), await account.get_by_mail(ctx.tx, mail=address)
+    if own and (owner is None or owner.id == own.id):
+        await ctx.mail("mail", own._replace(mail=address), nonce=nonce)
+
+
+@event("profile", methods=("GET",))
 async def get(ctx: Context, *, target_user_id: UserId) -> answers.Profile:
-    """Return somebody's page. Raises NotFound, RateLimited."""
+    """Return somebody's page, and note the visit, once an hour. Raises NotFound, RateLimited."""
     pair = await access.get_visible_pair(ctx, target_user_id)
+    await _note_visit(ctx, target_user_id)
     await access.spend(ctx, ctx.user_id, Act.PROFILE, limit="profiles_day")
     viewer, crowd = await list_people(ctx, [target_user_id])
     person = crowd.people.get(target_user_id)
@@ -186,3 +198,20 @@ async def get(ctx: Context, *, target_user_id: UserId) -> answers.Profile:
         requested=mine.liked_at is not None and mine.requested,
         connected=pair.connected,
     )
+
+
+_VISIT_EVERY = timedelta(minutes=60)
+
+
+async def _note_visit(ctx: Context, target_user_id: int) -> None:
+    """Note a visit and tell of it; whether one is due is looked at before anything is locked, for mostly it is not."""
+    recent = ctx.now - _VISIT_EVERY
+    last = await visit.get_at(ctx.tx, user_id=target_user_id, visitor_id=ctx.user_id)
+    if last and last > recent:
+        return
+    pair, is_there = await access.lock_any_pair(ctx, target_user_id)
+    if not is_there or (pair and access.is_hidden(pair)):
+        raise NotFound
+    if await visit.upsert(ctx.tx, user_id=target_user_id, visitor_id=ctx.user_id, recent=recent):
+        pair = pair or Pair(*relation.key(ctx.user_id, target_user_id))
+        await notify(ctx, pair, target_user_id, Notice.VISIT)

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,29 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 import handlers.account
+import handlers.connection
 import handlers.message
+import handlers.notification
+import handlers.password
+import handlers.place
+import handlers.presence
 import handlers.profile
 import handlers.relation
+import handlers.report
 import handlers.research
 import handlers.session
-import handlers.sync  # noqa: F401  (each import adds its events to the registry)
+import handlers.settings
+import handlers.sync
+import handlers.tag
+import handlers.visit  # noqa: F401  (each import adds its events to the registry)
 from server.clock import Clock, Ids
 from server.config import Config
-from server.context import Services
+from server.context import Services, do, jobs
 from server.ephemeral.hints import Hints
 from server.ephemeral.presence import Presence
+from server.ephemeral.unread import Counters
 from server.ephemeral.windows import Windows
+from server.expiry import Expiry
 from server.flood import Buckets
 from server.health import Health
 from server.http import LARGEST_BODY, Adapter, health_routes, page, safe_headers
@@ -34,11 +46,16 @@ from server.outside.passwords import Passwords
 from server.outside.photos import Photos
 from server.outside.places import Places
 from server.outside.tokens import Tokens
+from server.photo_route import photo_route
+from server.reminders import Reminders
+from server.socket.attendance import Attendance
 from server.socket.delivery import Delivery
 from server.socket.dispatch import Dispatcher
 from server.socket.drain import drain
 from server.socket.gateway import Gateway
+from server.socket.watching import Watching
 from server.socket.who import Who
+from server.unsubscribe import unsubscribe_routes
 from sql.database import Database
 from sql.transaction import Outcome
 
@@ -46,18 +63,24 @@ log = structlog.get_logger("app")
 
 GATEWAY = web.AppKey("gateway", Gateway)
 SERVICES = web.AppKey("services", Services)
+_CANCEL_AGAIN = 0.1
+"""Seconds."""
 
 
-def create_app(config: Config, *, clock: Clock | None = None, ids: Ids | None = None) -> web.Application:
+def create_app(
+    config: Config, *, clock: Clock | None = None, ids: Ids | None = None, places: Places | None = None
+) -> web.Application:
     """Return the application; `config` names a database and a Redis that are there, with the schema applied."""
     clock, ids = clock or Clock(), ids or Ids()
     redis = _redis(config, socket_timeout=config.redis.timeout, retries=1)
-    services = _services(config, clock, ids, redis)
+    services = _services(config, clock, ids, redis, places or Places())
     who = Who(services)
     listener = _redis(config, socket_timeout=None, retries=0)  # what it misses must be noticed
-    hints = Hints(redis, listener, process=ids.token())
-    delivery = Delivery(services, hints, who.still_live)
-    mailer = Mailer(config, services.database, services.tokens, sender(config), clock=clock, ids=ids)
+    hints = Hints(redis, listener, process=services.presence.process)
+    attendance, watching = Attendance(services, hints), Watching(services, hints)
+    delivery = Delivery(services, hints, attendance, watching, who.still_live)
+    work = {name: partial(do, services) for name in jobs}
+    mailer = Mailer(config, services.database, services.tokens, sender(config), clock=clock, ids=ids, jobs=work)
 
     def deliver(outcome: Outcome) -> None:
         delivery.deliver(outcome)
@@ -74,48 +97,63 @@ def create_app(config: Config, *, clock: Clock | None = None, ids: Ids | None = 
     gateway.attach(app, "socket.io")
     app.add_routes(adapter.routes())
     app.add_routes(health_routes(health))
+    app.add_routes([photo_route(services)])
     app.add_routes([web.get("/", page("index.html")), web.get("/verify", page("verify.html"))])
     app.add_routes([web.get("/verify.js", page("verify.js")), web.get("/page.css", page("page.css"))])
-    app.cleanup_ctx.append(_background(hints.run, delivery.run, mailer.run, gateway.sweep))
+    app.add_routes([web.get("/reset", page("reset.html")), web.get("/reset.js", page("reset.js"))])
+    app.add_routes(unsubscribe_routes(services, gateway, deliver))
+    loops = (*hints.loops, *attendance.loops, delivery.run, watching.run, mailer.run, gateway.sweep)
+    sweeps = (services.photos.run, Expiry(services).run, Reminders(services, deliver).run)
+    app.cleanup_ctx.append(_background(*loops, *sweeps))
+
+    async def know_places(app: web.Application) -> None:
+        await services.places.load(services.read)
 
     async def say_goodbye(app: web.Application) -> None:
         await drain(gateway, dispatcher)
+        await attendance.finish()
 
     async def let_go(app: web.Application) -> None:
         services.database.close()
         services.passwords.close()
+        await services.photos.close()
         await redis.aclose()
         await listener.aclose()
 
+    app.on_startup.append(know_places)
     app.on_shutdown.append(say_goodbye)
     app.on_cleanup.append(let_go)
     return app
 
 
-def _services(config: Config, clock: Clock, ids: Ids, redis: Any) -> Services:
+def _services(config: Config, clock: Clock, ids: Ids, redis: Any, places: Places) -> Services:
     limits = config.limits
     assert config.database.url, "whoever starts the private database names it"
+    database = Database(
+        config.database.url,
+        size=config.database.pool,
+        timeout=config.database.timeout,
+        lock_wait=config.database.lock_wait,
+    )
+    tokens = Tokens(
+        config.session.keys or [signing_key(config.server.data)],
+        clock,
+        session_days=config.session.max_days,
+        link_hours=config.links.verify_hours,
+        reset_minutes=config.links.reset_minutes,
+    )
     return Services(
         config=config,
-        database=Database(
-            config.database.url,
-            size=config.database.pool,
-            timeout=config.database.timeout,
-            lock_wait=config.database.lock_wait,
-        ),
+        database=database,
         clock=clock,
         ids=ids,
         passwords=Passwords(config.password),
-        tokens=Tokens(
-            config.session.keys or [signing_key(config.server.data)],
-            clock,
-            session_days=config.session.max_days,
-            link_hours=config.links.verify_hours,
-        ),
+        tokens=tokens,
         windows=Windows(redis, clock, ids, timeout=config.redis.timeout),
-        presence=Presence(redis),
-        photos=Photos(),
-        places=Places(),
+        presence=Presence(redis, clock, config, process=ids.token()),
+        unread=Counters(redis),
+        photos=Photos(config, database, tokens, clock=clock, ids=ids),
+        places=places,
         messages=Buckets(limits.of("message_rate"), limits.of("message_burst")),
         searches=Buckets(limits.of("research_minute") / 60, limits.of("research_minute")),
     )
@@ -151,9 +189,11 @@ def _background(*loops: Callable[[], Any]) -> Callable[[web.Application], AsyncI
     async def run(app: web.Application) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(_forever(loop)) for loop in loops]
         yield
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        pending = set(tasks)
+        while pending:  # redis-py waits with `asyncio.wait_for`, which may lose a cancellation before Python 3.12
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN)
 
     return run
 

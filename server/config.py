@@ -159,6 +159,7 @@ class Mail(_Section):
     sender: Annotated[str, AfterValidator(_mail_address)] = "matcha42 <no-reply@localhost>"
     retry: Seconds = 30.0
     lease: Seconds = 60.0
+    give_up_days: Positive = 3
 
 
 class Session(_Section):
@@ -188,9 +189,20 @@ class Password(_Section):
 
 
 class Links(_Section):
-    """How long the links in mails are good."""
+    """How long the links in mails are good, and how long an account waits for its own."""
 
     verify_hours: Positive = 24
+    reset_minutes: Positive = 30
+    unverified_hours: Positive = 48
+    sweep: Seconds = 600.0
+
+    @field_validator("unverified_hours")
+    @classmethod
+    def _as_long_as_a_link(cls, unverified_hours: int, info: ValidationInfo) -> int:
+        least = info.data.get("verify_hours", 0)
+        if unverified_hours < least:
+            raise _expected(f"at least links.verify_hours, {least}")
+        return unverified_hours
 
 
 class Socket(_Section):
@@ -220,6 +232,25 @@ class Delivery(_Section):
     tail_interval: Seconds = 1.0
 
 
+class Presence(_Section):
+    """How long people count as here, and how soon others hear that they left."""
+
+    ttl: Seconds = 120.0
+    renew: Seconds = 60.0
+    patience: Seconds = 5.0
+    online: Seconds = 300.0
+    flush: Seconds = 60.0
+    sweep: Seconds = 60.0
+
+    @field_validator("renew")
+    @classmethod
+    def _before_the_end(cls, renew: float, info: ValidationInfo) -> float:
+        ttl = info.data.get("ttl", renew)
+        if renew > ttl / 2:
+            raise _expected(f"at most {ttl / 2:g}: half of presence.ttl")
+        return renew
+
+
 class Limits(_Section):
     """What one person, pair, socket or address may do in a time."""
 
@@ -244,6 +275,9 @@ class Limits(_Section):
     profiles_day: Count = 500
     research_minute: Count = 20
     moves_day: Count = 20
+    nudges_day: Count = 20
+    nudges_pair_day: Count = 1
+    reports_day: Count = 10
     sockets_user: Positive = 10
     sockets_anonymous: Positive = 50
 
@@ -261,18 +295,43 @@ class Notifications(_Section):
     """How those who are away are told."""
 
     mail_after: Seconds = 600.0
+    mail_every: Seconds = 86400.0
+    sweep: Seconds = 30.0
+
+
+class Photos(_Section):
+    """How photos are taken in and kept."""
+
+    workers: Annotated[int, Field(ge=1, le=16)] = 1
+    queue: Positive = 16
+    timeout: Seconds = 5.0
+    pixels: Positive = 32000000
+    memory_mib: Annotated[int, Field(ge=256)] = 512
+    arriving: Annotated[int, Field(ge=20000000)] = 67108864
+    sweep: Seconds = 60.0
+
+
+class Moderation(_Section):
+    """When a profile is held back from search until the staff has looked."""
+
+    hold_reports: Positive = 5
+    hold_age_days: Count = 7
 
 
 class Research(_Section):
-    """Who is found."""
+    """How long is looked for people."""
 
-    photo_required: bool = False
+    budget: Seconds = 0.8
 
 
 class Demo(_Section):
-    """The invented population of a first start."""
+    """The invented population of a first start, and the programs that act for some of it."""
 
-    users: Count = 1000
+    users: Annotated[int, Field(ge=0, le=10_000_000)] = 1000
+    seed: Count = 42
+    portraits: Annotated[Path | None, Field(strict=False), AfterValidator(lambda path: path and _absolute(path))] = None
+    bots: Annotated[int, Field(ge=0, le=100)] = 20
+    pause: Seconds = 1.0
 
 
 class Log(_Section):
@@ -294,8 +353,11 @@ class Config(_Section):
     links: Links = Links()
     socket: Socket = Socket()
     delivery: Delivery = Delivery()
+    presence: Presence = Presence()
     limits: Limits = Limits()
     notifications: Notifications = Notifications()
+    photos: Photos = Photos()
+    moderation: Moderation = Moderation()
     research: Research = Research()
     demo: Demo = Demo()
     log: Log = Log()

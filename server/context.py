@@ -1,7 +1,7 @@
 """Context: all that a handler knows of the world beside its fields."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, NamedTuple, TypeVar
@@ -9,12 +9,14 @@ from typing import Any, NamedTuple, TypeVar
 from server.clock import Clock, Ids
 from server.config import Config
 from server.ephemeral.presence import Presence
+from server.ephemeral.unread import Counters
 from server.ephemeral.windows import Windows
 from server.flood import Buckets
 from server.outside.passwords import Passwords
 from server.outside.photos import Photos
 from server.outside.places import Places
 from server.outside.tokens import Tokens
+from server.wire import answers
 from server.wire.errors import Unauthorized
 from sql import outbox
 from sql.account import Account
@@ -63,6 +65,7 @@ class Services:
     tokens: Tokens
     windows: Windows
     presence: Presence
+    unread: Counters
     photos: Photos
     places: Places
     messages: Buckets
@@ -92,6 +95,8 @@ class Context:
     memory: dict[str, Any] = field(default_factory=dict)
     """What was done once, though the transaction may be tried again."""
     signed_in: SignedIn | None = None
+    watched: Mapping[int, answers.Presence] | None = None
+    """Whom the caller's socket is told of from now on, and how they stand, which it is told in the answer."""
 
     async def once(self, what: str, act: Callable[[], Awaitable[T]]) -> T:
         """Return what `act` gives, which is asked only the first time that this event is tried."""
@@ -125,16 +130,43 @@ class Context:
     async def mail(self, template: str, to: Account, **params: Any) -> None:
         """Note a mail to an account; it leaves after the commit."""
         assert to.mail, "an account that was made with somebody else's address gets no mail"
+        await self._note(template, to.mail, to.language, {"login": to.login, "user_id": to.id, **params})
+
+    async def ask(self, job: str, address: str, **params: Any) -> None:
+        """Note a job about an address, done after the commit: neither answer nor time tells whose the address is."""
+        await self._note(job, address, "en", params)
+
+    async def _note(self, template: str, address: str, language: str, params: dict[str, Any]) -> None:
         await outbox.insert(
             self.tx,
             id=self.services.ids.number(),
             template=template,
-            address=to.mail,
-            language=to.language,
-            params=json.dumps({"login": to.login, **params}),
+            address=address,
+            language=language,
+            params=json.dumps(params),
         )
         self.tx.outcome.mailed = True
 
     def limit(self, name: str) -> int:
         """Return a limit, scaled."""
         return int(self.services.config.limits.of(name))
+
+
+Job = Callable[..., Awaitable[None]]
+jobs: dict[str, Job] = {}
+"""What `Context.ask` can ask for, by name."""
+
+
+def job(name: str) -> Callable[[Job], Job]:
+    """Register a job: `async def (ctx, address, *, param: Type)`, in a transaction of its own."""
+
+    def register(work: Job) -> Job:
+        jobs[name] = work
+        return work
+
+    return register
+
+
+async def do(services: Services, tx: Tx, asked: outbox.Mail) -> None:
+    """Do a job that was asked for."""
+    await jobs[asked.template](Context(tx, services), asked.address, **json.loads(asked.params))

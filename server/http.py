@@ -17,9 +17,13 @@ from server.socket.dispatch import Caller, Dispatcher, Done, refused
 from server.socket.gateway import Gateway, agent_of
 from server.wire.errors import Forbidden, InvalidPayload, MatchaError, UnknownEvent
 from server.wire.events import Spec, registry
+from server.wire.fields import LARGEST_IMAGE, MOST_IMAGES
 
 PAGES = Path(__file__).parent / "pages"
 LARGEST_BODY = 65_536
+LARGEST_WITH_IMAGES = LARGEST_BODY + MOST_IMAGES * (LARGEST_IMAGE * 4 // 3 + 4)
+"""Base64 makes four bytes of three."""
+_IMAGES_WITHIN = 30.0
 _HEADERS = {
     "Server": "matcha42",
     "Cache-Control": "no-store",
@@ -75,11 +79,23 @@ class Adapter:
             raise Forbidden("Pages of other origins may not call this.")
         address = self._gateway.addresses.of(request)
         self._gateway.callers.take(address, spec.cost)
-        payload = _query(request, spec) if request.method == "GET" else await _body(request, self._body_within)
         scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
         token = bearer.strip() if scheme.lower() == "bearer" else None
         caller = Caller(None, address, agent_of(request), token)
-        return await self._dispatch(spec, [payload], caller)
+        with self._gateway.room.held(address, _bytes_of_images(request, spec)) as size:
+            within = _IMAGES_WITHIN if size else self._body_within
+            request = request.clone(client_max_size=LARGEST_BODY + size)
+            payload = _query(request, spec) if request.method == "GET" else await _body(request, within)
+            return await self._dispatch(spec, [payload], caller)
+
+
+def _bytes_of_images(request: web.Request, spec: Spec) -> int:
+    """Return how much larger the body may be than others."""
+    announced = request.content_length
+    if not (spec.takes_images and request.body_exists) or (announced is not None and announced <= LARGEST_BODY):
+        return 0
+    most = LARGEST_WITH_IMAGES - LARGEST_BODY
+    return most if announced is None else min(announced, most)
 
 
 def _query(request: web.Request, spec: Spec) -> dict[str, Any]:

@@ -57,6 +57,10 @@ class Profile(NamedTuple):
         return [name for name, bit in GENDERS.items() if bit & self.sex]
 
 
+class _User(NamedTuple):
+    user_id: int
+
+
 class _Tag(NamedTuple):
     user_id: int
     tag: str
@@ -86,6 +90,12 @@ _SELECT = (
 )
 _GET = compile_(_SELECT.where(profile.user_id == P("user_id")))
 _LIST = compile_(_SELECT.where(profile.user_id.isin(each("user_ids"))))
+_LIST_WITH_RECEIPTS = compile_(
+    MySQLQuery.from_(profile)
+    .select(profile.user_id)
+    .where(profile.user_id.isin(each("user_ids")))
+    .where(profile.read_receipts == P("yes"))
+)
 _INSERT = compile_(
     MySQLQuery.into(profile)
     .columns(profile.user_id, profile.first_name, profile.last_name)
@@ -97,10 +107,13 @@ _UPDATES = {
     )
     for columns in _SETTABLE
 }
+_LOCK_HELD = compile_(
+    MySQLQuery.from_(profile).select(profile.held).where(profile.user_id == P("user_id")).for_update()
+)
 # Search finds whoever is active, has a photo and is not held back.
 _REFRESH_FOUND = compile_(
     "UPDATE `profile` SET `found`=(`held`=%(no)s"
-    " AND (%(photo_needed)s=%(no)s OR EXISTS (SELECT `id` FROM `photo` WHERE `photo`.`user_id`=%(user_id)s))"
+    " AND EXISTS (SELECT `id` FROM `photo` WHERE `photo`.`user_id`=%(user_id)s)"
     " AND EXISTS (SELECT `id` FROM `account` WHERE `account`.`id`=%(user_id)s AND `state`=%(active)s))"
     " WHERE `user_id`=%(user_id)s"
 )
@@ -112,6 +125,7 @@ _LIST_TAGS = compile_(
     .orderby(profile_tag.position)
 )
 _DELETE_TAGS = compile_(MySQLQuery.from_(profile_tag).delete().where(profile_tag.user_id == P("user_id")))
+_DELETE = compile_(MySQLQuery.from_(profile).delete().where(profile.user_id == P("user_id")))
 _INSERT_TAGS = insert_rows("profile_tag", ["user_id", "tag", "position"])
 
 
@@ -135,6 +149,12 @@ async def list_tags(tx: Tx, *, user_ids: list[int]) -> dict[int, list[str]]:
     return tags
 
 
+async def list_with_receipts(tx: Tx, *, user_ids: list[int]) -> set[int]:
+    """Return who of these people lets others know what they have read."""
+    rows = await tx.many(_LIST_WITH_RECEIPTS, _User, user_ids=user_ids, yes=True) if user_ids else []
+    return {row.user_id for row in rows}
+
+
 async def insert(tx: Tx, *, user_id: int, first_name: str, last_name: str) -> None:
     """Begin a profile."""
     await tx.write(_INSERT, user_id=user_id, first_name=first_name, last_name=last_name)
@@ -145,9 +165,15 @@ async def update(tx: Tx, *, user_id: int, **columns: Any) -> None:
     await tx.write(_UPDATES[tuple(columns)], user_id=user_id, **columns)
 
 
-async def refresh_found(tx: Tx, *, user_id: int, photo_needed: bool = True) -> None:
+async def lock_held(tx: Tx, *, user_id: int) -> bool | None:
+    """Tell whether somebody is held back, which nobody else changes until the commit; None for nobody."""
+    held = await tx.scalar(_LOCK_HELD, user_id=user_id)
+    return None if held is None else bool(held)
+
+
+async def refresh_found(tx: Tx, *, user_id: int) -> None:
     """Reckon anew whether search finds this person; after every change of what that depends on."""
-    await tx.write(_REFRESH_FOUND, user_id=user_id, active=State.ACTIVE, no=False, photo_needed=photo_needed)
+    await tx.write(_REFRESH_FOUND, user_id=user_id, active=State.ACTIVE, no=False)
 
 
 async def replace_tags(tx: Tx, *, user_id: int, tags: list[str]) -> None:
@@ -155,3 +181,9 @@ async def replace_tags(tx: Tx, *, user_id: int, tags: list[str]) -> None:
     await tx.write(_DELETE_TAGS, user_id=user_id)
     if tags:
         await tx.write(_INSERT_TAGS, rows=[(user_id, tag, position) for position, tag in enumerate(tags)])
+
+
+async def delete(tx: Tx, *, user_id: int) -> None:
+    """Drop a profile and its tags."""
+    await tx.write(_DELETE_TAGS, user_id=user_id)
+    await tx.write(_DELETE, user_id=user_id)

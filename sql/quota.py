@@ -13,6 +13,8 @@ class Act(IntEnum):
     LIKE = 1
     PROFILE = 2
     MOVE = 3
+    NUDGE = 4
+    REPORT = 5
 
 
 _COUNT_UP = compile_(

@@ -17,8 +17,9 @@ class LastSeq(NamedTuple):
 
 ADVANCE = insert_rows(
     "user_stream",
-    ["user_id", "last_seq"],
-    "ON DUPLICATE KEY UPDATE `last_seq`=`last_seq`+VALUES(`last_seq`)",
+    ["user_id", "last_seq", "sight_epoch"],
+    "ON DUPLICATE KEY UPDATE `last_seq`=`last_seq`+VALUES(`last_seq`),"
+    "`sight_epoch`=`sight_epoch`+VALUES(`sight_epoch`)",
 )
 LIST_LAST = compile_(
     MySQLQuery.from_(user_stream)

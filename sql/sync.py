@@ -12,18 +12,30 @@ from sql.transaction import Tx
 
 
 class Stream(NamedTuple):
-    """Where a user's log stands: newest, newest no longer kept, and how often sessions may have ended."""
+    """Where a user's log stands: newest, newest no longer kept, and how often sessions may have ended.
+
+    `sight_epoch` is how often something left the user's sight without a push.
+    """
 
     user_id: int
     last_seq: int
     purged_seq: int
     auth_epoch: int
+    sight_epoch: int
 
 
 _INSERT_STREAM = compile_(MySQLQuery.into(user_stream).columns(user_stream.user_id).insert(P("user_id")))
+_DELETE_EVENTS = compile_(MySQLQuery.from_(user_event).delete().where(user_event.user_id == P("user_id")))
+_DELETE_STREAM = compile_(MySQLQuery.from_(user_stream).delete().where(user_stream.user_id == P("user_id")))
 _LIST_STREAMS = compile_(
     MySQLQuery.from_(user_stream)
-    .select(user_stream.user_id, user_stream.last_seq, user_stream.purged_seq, user_stream.auth_epoch)
+    .select(
+        user_stream.user_id,
+        user_stream.last_seq,
+        user_stream.purged_seq,
+        user_stream.auth_epoch,
+        user_stream.sight_epoch,
+    )
     .where(user_stream.user_id.isin(each("user_ids")))
 )
 _LIST_AFTER = compile_(
@@ -53,3 +65,9 @@ async def list_streams(tx: Tx, *, user_ids: list[int]) -> list[Stream]:
 async def list_after(tx: Tx, *, user_id: int, after: int, limit: int) -> list[Logged]:
     """Return up to `limit` entries after a number, in order."""
     return await tx.many(_LIST_AFTER, _logged, user_id=user_id, after=after, limit=limit)
+
+
+async def delete_stream(tx: Tx, *, user_id: int) -> None:
+    """Drop a user's log; last in the lock order."""
+    await tx.write(_DELETE_EVENTS, user_id=user_id)
+    await tx.write(_DELETE_STREAM, user_id=user_id)

@@ -68,6 +68,8 @@ class Outcome:
     ended: list[Ended] = field(default_factory=list)
     stale: set[int] = field(default_factory=set)
     mailed: bool = False
+    moved: set[int] = field(default_factory=set)
+    """People of whom those who watch them may see something else now."""
 
 
 class Budget:
@@ -136,7 +138,7 @@ class Tx:
 
     async def commit(self) -> Outcome:
         """Write the log, commit, and return what is to be delivered. Raises CommitUnknown, Conflict, Lost."""
-        if self._pushes:
+        if self._pushes or self.outcome.stale:
             self.outcome.told = await self._log()
         for ended in self.outcome.ended:
             await self.write(stream.BUMP_EPOCH, user_id=ended.user_id, one=1)
@@ -150,7 +152,11 @@ class Tx:
         for user_id, push, live in self._pushes:
             noted[user_id].append((push, live))
         receivers = sorted(noted)
-        await self.write(stream.ADVANCE, rows=[(user_id, len(noted[user_id])) for user_id in receivers])
+        stale = self.outcome.stale
+        moved = [(user_id, len(noted.get(user_id, ())), int(user_id in stale)) for user_id in sorted({*noted, *stale})]
+        await self.write(stream.ADVANCE, rows=moved)
+        if not noted:
+            return []
         newest = dict(await self.many(stream.LIST_LAST, stream.LastSeq, user_ids=receivers))
         told = [
             Told(user_id, Logged(newest[user_id] - len(noted[user_id]) + place, self.now, push), live)

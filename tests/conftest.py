@@ -13,14 +13,20 @@ from redis.asyncio import Redis
 from server import logs
 from server.config import Log
 from server.embedded import PrivateServers, Urls
+from server.outside import towns
 from sql.database import Database
 from sql.migration import migrate
 from tests.ground.clock import FakeClock
+from tests.ground.photos import give_photo
 from tests.ground.recorders import LogRecorder
 from tests.ground.server import Person, RunningServer, config_for
+from tests.ground.worlds import Worlds
 
 People = Callable[..., Awaitable[Person]]
 Start = Callable[..., Awaitable[RunningServer]]
+
+LARGEST_TOWNS = 100_000
+"""Tests know the towns of so many people only; that takes a third of the time."""
 
 PROFILES: dict[str, dict[str, Any]] = {
     "alice": {"gender": "female", "age": 28, "gps": {"lat": 48.8566, "lon": 2.3522}, "tags": ["tea", "books"]},
@@ -42,6 +48,8 @@ def private_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[
     urls = servers.start(tmp_path_factory.mktemp("servers"), database=True, redis=True, durable=False)
     assert urls.migrate_url
     asyncio.run(migrate(urls.migrate_url))
+    assert urls.database_url
+    asyncio.run(towns.load(urls.database_url, fewest=LARGEST_TOWNS))
     yield servers, urls
     servers.stop()
 
@@ -85,6 +93,12 @@ async def start_server(
 
 
 @pytest_asyncio.fixture
+async def worlds(private_servers: tuple[PrivateServers, Urls], empty_world: Urls, tmp_path: Path) -> Worlds:
+    """A past, and as many futures of it as a test likes."""
+    return Worlds(config_for(empty_world, tmp_path / "data"), private_servers[0], [])
+
+
+@pytest_asyncio.fixture
 async def server(start_server: Start) -> RunningServer:
     """The server under test."""
     return await start_server()
@@ -92,13 +106,15 @@ async def server(start_server: Start) -> RunningServer:
 
 @pytest_asyncio.fixture
 async def people(server: RunningServer) -> AsyncIterator[People]:
-    """`await people("dave", age=40)` registers, verifies and signs in somebody."""
+    """`await people("dave", age=40)` registers, verifies and signs in somebody, with a photo unless `photo=False`."""
     async with AsyncExitStack() as stack:
 
-        async def join(login: str, **profile: Any) -> Person:
+        async def join(login: str, *, photo: bool = True, **profile: Any) -> Person:
             person = Person(server.url, login)
             stack.push_async_callback(person.close)
             await person.join(server.mails, **(PROFILES.get(login, {"age": 30}) | profile))
+            if photo:
+                await give_photo(server, person.id)
             return person
 
         yield join
@@ -131,3 +147,11 @@ async def connected(alice: Person, bob: Person) -> tuple[Person, Person]:
     await alice.relation.like(bob.id)
     await bob.relation.like(alice.id)
     return alice, bob
+
+
+@pytest_asyncio.fixture
+async def talking(connected: tuple[Person, Person]) -> tuple[Person, Person]:
+    """Alice and Bob have written to each other and not read it: a further message brings nothing but itself."""
+    for one, other in (connected, connected[::-1]):
+        await one.message.send(other.id, "hello")
+    return connected

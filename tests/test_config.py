@@ -82,7 +82,7 @@ def test_variables_hold_text_as_it_is_and_all_else_as_json(tmp_path):
         MATCHA_SERVER_HOST="12",
         MATCHA_SERVER_PUBLIC_URL="https://dating.example/",
         MATCHA_REDIS_URL="null",
-        MATCHA_RESEARCH_PHOTO_REQUIRED="true",
+        MATCHA_PHOTOS_WORKERS="2",
         MATCHA_LIMITS_SCALE="1000",
         MATCHA_LOG_LEVEL="debug",
         MATCHA_MAIL_SENDER="",  # empty counts as not set
@@ -91,7 +91,7 @@ def test_variables_hold_text_as_it_is_and_all_else_as_json(tmp_path):
     assert config.server.origins == ["https://a.example", "http://b.example:81"]
     assert (config.server.host, config.server.url) == ("12", "https://dating.example")
     assert config.redis.url is None
-    assert config.research.photo_required is True
+    assert config.photos.workers == 2
     assert config.limits.scale == 1000.0
     assert config.log.level == "debug"
     assert config.mail.sender == Config().mail.sender
@@ -171,7 +171,8 @@ def test_a_scaled_count_is_whole_and_not_nothing_unless_it_was():
         ("session: {keys: [short]}", "section 'session', key 'keys', item 1", "text of 32 characters"),
         ("password: {memory_kib: 16}", "section 'password', key 'memory_kib'", "at least 32"),
         ("socket: {backlog_hard: 9}", "section 'socket', key 'backlog_hard'", "at least socket.backlog_soft"),
-        ("research: {photo_required: 1}", "section 'research', key 'photo_required'", "true or false"),
+        ("links: {unverified_hours: 9}", "section 'links', key 'unverified_hours'", "at least links.verify_hours"),
+        ("photos: {memory_mib: 9}", "section 'photos', key 'memory_mib'", "256"),
         ("log: {level: loud}", "section 'log', key 'level'", "'debug', 'info', 'warning' or 'error'"),
     ],
 )

@@ -25,6 +25,10 @@ def logged(socket):
     return [push.data["seq"] for push in socket.pushes if "seq" in push.data]
 
 
+async def newest(person):
+    return (await person.call("sync", cursor=None))["cursor"]
+
+
 class Gate:
     """Where calls of an async function are held up until `open`."""
 
@@ -73,9 +77,10 @@ async def hear_a_hint(server, person):
 
 @pytest.mark.parametrize("disturb", [sign_in_again, hear_a_hint])
 async def test_what_wakes_the_tailer_for_some_does_not_put_off_the_look_at_all(
-    server, start_server, connected, carol, disturb
+    server, start_server, talking, carol, disturb
 ):
-    alice, bob = connected
+    alice, bob = talking
+    start = await newest(bob)
     other = await start_server()
 
     async def disturb_all_the_time():
@@ -85,7 +90,7 @@ async def test_what_wakes_the_tailer_for_some_does_not_put_off_the_look_at_all(
     async with await open_as(bob) as his, Client(other.url, token=alice.token) as hers, server.redis_down():
         disturbing = asyncio.create_task(disturb_all_the_time())
         await hers.message.send(bob.id, "no hint")
-        await his.push("message/new", timeout=2, seq=2)
+        await his.push("message/new", timeout=2, seq=start + 1)
         disturbing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await disturbing
@@ -94,22 +99,24 @@ async def test_what_wakes_the_tailer_for_some_does_not_put_off_the_look_at_all(
 # -- the welcome -------------------------------------------------------------------------------------------------------
 
 
-async def test_what_is_sent_right_after_the_welcome_arrives_however_slow_the_looks_are(connected, hold):
-    alice, bob = connected
+async def test_what_is_sent_right_after_the_welcome_arrives_however_slow_the_looks_are(talking, hold):
+    alice, bob = talking
+    start = await newest(bob)
     looks = hold(sync, "list_streams", before=True)
     async with await open_as(bob) as his:
         await alice.message.send(bob.id, "welcome")
         looks.open()
-        await his.push("message/new", timeout=2, seq=2)
-        assert logged(his) == [2]
+        await his.push("message/new", timeout=2, seq=start + 1)
+        assert logged(his) == [start + 1]
 
 
 @pytest.mark.config(delivery={"tail_interval": NEVER})
 @pytest.mark.parametrize("cursor", [None, 0, 1])
 async def test_what_another_process_writes_while_a_socket_is_welcomed_arrives(
-    server, start_server, connected, hold, cursor
+    server, start_server, talking, hold, cursor
 ):
-    alice, bob = connected
+    alice, bob = talking
+    start = await newest(bob)
     await bob.close()
     other = await start_server()
     async with Client(other.url, token=alice.token) as hers:
@@ -120,35 +127,36 @@ async def test_what_another_process_writes_while_a_socket_is_welcomed_arrives(
             await hers.message.send(bob.id, f"{number}")
         look_up.open()
         async with await welcome as his:
-            await his.push("message/new", timeout=2, seq=4)
-            assert logged(his) == list(range(1 if cursor == 0 else 2, 5))
+            await his.push("message/new", timeout=2, seq=start + 3)
+            assert logged(his) == list(range((start if cursor is None else cursor) + 1, start + 4))
 
 
 # -- looks that are out of date ----------------------------------------------------------------------------------------
 
 
-async def test_a_look_that_is_out_of_date_makes_no_hole_and_no_double(connected, hold):
+async def test_a_look_that_is_out_of_date_makes_no_hole_and_no_double(talking, hold):
     """The tailer's look is older than the cursor of a socket that comes, and than what another was sent live."""
-    alice, bob = connected
-    async with await open_as(bob, 1) as phone:
+    alice, bob = talking
+    start = await newest(bob)
+    async with await open_as(bob, start) as phone:
         look = hold(sync, "list_streams")
         await look.reached.wait()
         for number in range(3):
             await alice.message.send(bob.id, f"{number}")
-        await phone.push("message/new", seq=4)
-        async with await open_as(bob, 4) as tablet:
+        await phone.push("message/new", seq=start + 3)
+        async with await open_as(bob, start + 3) as tablet:
             look.open()
             await alice.message.send(bob.id, "last")
             for socket in (phone, tablet):
-                await socket.push("message/new", seq=5)
+                await socket.push("message/new", seq=start + 4)
             ok(await tablet.call("user/me"))
-            assert (logged(phone), logged(tablet)) == ([2, 3, 4, 5], [5])
+            assert (logged(phone), logged(tablet)) == (list(range(start + 1, start + 5)), [start + 4])
             assert {push.event for push in tablet.pushes} == {"message/new"}
 
 
-async def test_what_comes_while_the_log_is_read_is_sent_after_it_and_once(connected, hold):
-    alice, bob = connected
-    await alice.message.send(bob.id, "missed")
+async def test_what_comes_while_the_log_is_read_is_sent_after_it_and_once(talking, hold):
+    alice, bob = talking
+    end = await newest(bob) + 3
     page = hold(sync, "list_after")
     async with await open_as(bob, 0) as his:
         await page.reached.wait()
@@ -156,20 +164,21 @@ async def test_what_comes_while_the_log_is_read_is_sent_after_it_and_once(connec
             await alice.message.send(bob.id, f"{number}")
         assert logged(his) == []
         page.open()
-        await his.push("message/new", seq=5)
+        await his.push("message/new", seq=end)
         ok(await his.call("user/me"))
-        assert logged(his) == [1, 2, 3, 4, 5]
+        assert logged(his) == list(range(1, end + 1))
 
 
-async def test_what_was_read_before_a_block_is_not_sent_after_it(connected, hold):
-    alice, bob = connected
+async def test_what_was_read_before_a_block_is_not_sent_after_it(talking, hold):
+    alice, bob = talking
+    start = await newest(bob)
     await alice.message.send(bob.id, "forget this")
     rendered = hold(delivery, "render")
-    async with await open_as(bob, 1) as his:
+    async with await open_as(bob, start) as his:
         await rendered.reached.wait()
         await alice.relation.block(bob.id)
         rendered.open()
-        await his.push("connection", seq=3)
+        await his.push("connection", seq=start + 2)
         assert [push.event for push in his.pushes] == ["void", "connection"]
         assert not [frame for frame in his.frames if "forget" in str(frame)]
 
@@ -182,9 +191,9 @@ def let_everybody_wait(server, yes):
     server.gateway._delivery._soft = 0 if yes else server.config.socket.backlog_soft
 
 
-async def fall_behind(server, connected):
+async def fall_behind(server, talking):
     """Return a socket of Bob's to which three messages were not sent yet."""
-    alice, bob = connected
+    alice, bob = talking
     socket = await open_as(bob)
     ok(await socket.call("user/me"))
     let_everybody_wait(server, True)
@@ -200,17 +209,18 @@ async def look_around(socket, person):
         ok(await socket.call("user/me", {"token": person.token}))
 
 
-async def test_a_reader_who_fell_behind_catches_up(server, connected):
-    async with await fall_behind(server, connected) as socket:
+async def test_a_reader_who_fell_behind_catches_up(server, talking):
+    start = await newest(talking[1])
+    async with await fall_behind(server, talking) as socket:
         assert logged(socket) == []
         let_everybody_wait(server, False)
-        await socket.push("message/new", seq=4)
-        assert logged(socket) == [2, 3, 4]
+        await socket.push("message/new", seq=start + 3)
+        assert logged(socket) == [start + 1, start + 2, start + 3]
 
 
-async def test_who_leaves_while_behind_is_told_nothing_more(server, connected):
-    alice, _ = connected
-    async with await fall_behind(server, connected) as socket:
+async def test_who_leaves_while_behind_is_told_nothing_more(server, talking):
+    alice, _ = talking
+    async with await fall_behind(server, talking) as socket:
         await socket.send("41")
         refused(await socket.call("user/me"), "unauthorized")
         let_everybody_wait(server, False)
@@ -220,9 +230,8 @@ async def test_who_leaves_while_behind_is_told_nothing_more(server, connected):
         assert socket.pushes == []
 
 
-async def test_what_was_read_for_one_who_has_left_is_not_sent(connected, hold):
-    alice, bob = connected
-    await alice.message.send(bob.id, "for Bob")
+async def test_what_was_read_for_one_who_has_left_is_not_sent(talking, hold):
+    alice, bob = talking
     rendered = hold(delivery, "render")
     async with await open_as(bob, 1) as socket:
         await rendered.reached.wait()
@@ -234,22 +243,24 @@ async def test_what_was_read_for_one_who_has_left_is_not_sent(connected, hold):
         assert socket.pushes == []
 
 
-async def test_who_comes_next_on_a_socket_is_told_only_what_is_theirs(server, connected, carol):
-    alice, bob = connected
+async def test_who_comes_next_on_a_socket_is_told_only_what_is_theirs(server, talking, carol):
+    alice, bob = talking
     await carol.relation.like(bob.id)
     await bob.relation.like(carol.id)
-    async with await fall_behind(server, connected) as socket:
+    async with await fall_behind(server, talking) as socket:
         await socket.send("41")
         await socket.join({"token": carol.token, "cursor": 0})
         let_everybody_wait(server, False)
         await bob.message.send(carol.id, "for Carol")
-        await socket.push("message/new", seq=2)
+        await socket.push("notification", kind="message")
         await look_around(socket, alice)
-        assert [(push.event, push.data["seq"]) for push in socket.pushes] == [("connection", 1), ("message/new", 2)]
+        assert logged(socket) == list(range(1, await newest(carol) + 1))
+        assert {push.data.get("user_id", bob.id) for push in socket.pushes} == {bob.id}
+        assert [push.event for push in socket.pushes].count("message/new") == 1
 
 
-async def test_whose_session_ends_while_behind_is_told_goodbye_and_nothing_else(server, connected):
-    async with await fall_behind(server, connected) as socket:
+async def test_whose_session_ends_while_behind_is_told_goodbye_and_nothing_else(server, talking):
+    async with await fall_behind(server, talking) as socket:
         await socket.emit("user/logout", ack=1)
         let_everybody_wait(server, False)
         await socket.closed(2)
@@ -259,9 +270,10 @@ async def test_whose_session_ends_while_behind_is_told_goodbye_and_nothing_else(
 
 
 @pytest.mark.config(delivery={"tail_interval": NEVER})
-async def test_hints_that_are_missed_while_redis_is_away_are_made_up_for(server, connected, start_server):
+async def test_hints_that_are_missed_while_redis_is_away_are_made_up_for(server, talking, start_server):
     """The listener's connection is cut: whatever was written until it is back is found by one look at all logs."""
-    alice, bob = connected
+    alice, bob = talking
+    start = await newest(bob)
     other = await start_server()
     async with (
         Client(other.url, token=alice.token) as elsewhere,
@@ -271,5 +283,5 @@ async def test_hints_that_are_missed_while_redis_is_away_are_made_up_for(server,
         for number in range(5):
             assert await redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
             await elsewhere.message.send(bob.id, f"{number}")
-            await here.push("message/new", seq=2 + number)
-        assert logged(here) == [2, 3, 4, 5, 6]
+            await here.push("message/new", seq=start + 1 + number)
+        assert logged(here) == list(range(start + 1, start + 6))

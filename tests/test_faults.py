@@ -64,13 +64,14 @@ async def test_many_events_at_a_frozen_database_all_end_and_no_connection_is_los
         await socket.close()
 
 
-async def test_with_redis_frozen_people_chat_and_nobody_logs_in(server, connected):
-    alice, bob = connected
+async def test_with_redis_frozen_people_chat_and_nobody_logs_in(server, talking):
+    alice, bob = talking
+    start = (await bob.sync.since(None)).cursor
     async with await open_as(bob) as socket, await RawSocket.open(server.url) as nobody, server.redis_down():
         for number in range(5):
             started = time.monotonic()
             await alice.message.send(bob.id, f"{number}")
-            pushed = await socket.push("message/new", seq=2 + number)
+            pushed = await socket.push("message/new", seq=start + 1 + number)
             assert pushed["message"]["message"] == f"{number}"
             assert time.monotonic() - started < 1
         started = time.monotonic()
@@ -124,10 +125,11 @@ async def test_a_fault_at_any_statement_of_a_send_leaves_it_done_once(server, co
     """Each statement in turn fails, until one send needs fewer: all are stored once, numbered densely, pushed once."""
     alice, bob = connected
     async with await open_as(alice) as socket, await open_as(bob) as his:
-        ok(await his.call("user/me"))
+        start = ok(await his.call("user/me"))["cursor"]
         statement = 0
         while True:
             statement += 1
+            ok(await his.call("notifications/read", {"seq": 2**52}))  # so that each is told of in every way
             send = {"target_user_id": bob.id, "random_id": statement, "message": f"{statement}"}
             armed = break_at(statement, pymysql.err.OperationalError(*fault))
             answer = await socket.call("message/send", send)
@@ -142,9 +144,11 @@ async def test_a_fault_at_any_statement_of_a_send_leaves_it_done_once(server, co
         break_at(10**9, None)
         rows = await server.database.fetch("SELECT seq, body FROM message ORDER BY seq")
         assert [body for _, body in rows] == [f"{number}" for number in range(1, statement + 1)]
-        await his.push("message/new", seq=statement + 1)
-        pushed = [push.data["seq"] for push in his.pushes]
-        assert pushed == list(range(2, statement + 2))
+        end = ok(await his.call("user/me"))["cursor"]
+        await his.until(lambda push: push.data["seq"] == end)
+        assert [push.data["seq"] for push in his.pushes] == list(range(start + 1, end + 1))
+        events = [push.event for push in his.pushes]
+        assert (events.count("message/new"), events.count("notification")) == (statement, statement)
 
 
 @pytest.mark.config(delivery={"tail_interval": 600.0})
@@ -392,7 +396,7 @@ async def test_a_database_that_was_restarted_is_not_noticed(server, connected):
             await kill_all_connections(server)
             for answer in await asyncio.gather(*(call() for _ in range(times))):
                 ok(answer)
-        await his.push("message/new", seq=2)
+        await his.push("message/new")
         await whole(server.database, 10)
         await kill_all_connections(server)
         await (await open_as(alice)).close()

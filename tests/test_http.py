@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,6 +15,7 @@ import handlers.profile
 from server.wire.events import registry
 from tests.ground.accounts import verification
 from tests.ground.answers import ok, refused
+from tests.ground.photos import image
 from tests.ground.raw import RawSocket
 from tests.ground.server import PASSWORD, RunningServer
 
@@ -24,6 +26,7 @@ METHODS = {
     "user/logout": ("POST",),
     "user/registr": ("POST",),
     "user/verification": ("POST",),
+    "user/reset_pass": ("POST",),
     "user/save_profile": ("POST",),
     "research": ("GET",),
     "profile": ("GET",),
@@ -33,13 +36,33 @@ METHODS = {
     "user/block": ("GET",),
     "user/unblock": ("GET",),
     "message/send": ("GET", "POST"),
+    "notifications": ("GET", "POST"),
     # ours
+    "user/resend_verification": ("POST",),
+    "user/forgot_pass": ("POST",),
+    "user/sessions": ("GET",),
+    "user/end_session": ("POST",),
+    "user/settings": ("POST",),
     "user/me": ("GET",),
     "user/unlike": ("POST",),
     "user/connections": ("GET",),
+    "user/history": ("GET",),
+    "report": ("GET",),
+    "user/pass": ("POST",),
+    "user/unpass": ("POST",),
+    "user/likes": ("GET",),
+    "user/blocks": ("GET",),
     "message/history": ("GET",),
     "message/read": ("POST",),
+    "message/typing": ("POST",),
+    "user/set_online": ("GET",),
+    "user/set_offline": ("GET",),
+    "presence/watch": ("POST",),
+    "notifications/list": ("GET",),
+    "notifications/read": ("POST",),
     "sync": ("POST",),
+    "tags": ("GET",),
+    "places": ("GET",),
 }
 # What alice, connected with bob, may call twice and be answered alike; "bob" stands for his id.
 CALLS: dict[str, dict[str, Any]] = {
@@ -57,13 +80,36 @@ CALLS: dict[str, dict[str, Any]] = {
     "user/block": {"target_user_id": "bob"},
     "user/unblock": {"target_user_id": "bob"},
     "message/send": {"target_user_id": "bob", "random_id": -7, "message": "42 ✓ &=%?"},
+    "notifications": {"user_id": "bob", "random_id": -7},
+    "user/resend_verification": {"mail": "alice@example.org"},
+    "user/forgot_pass": {"mail": "alice@example.org"},
+    "user/reset_pass": {"reset_id": "no-such-link", "new_pass": PASSWORD},
+    "user/sessions": {},
+    "user/end_session": {"session_id": "no-such-session"},
+    "user/settings": {"show_online": False, "language": "fr"},
     "user/me": {},
     "user/unlike": {"target_user_id": "bob"},
     "user/connections": {"limit": 5},
+    "user/history": {"limit": 5},
+    "report": {"target_user_id": "bob", "report_id": 6, "comment": "a query"},
+    "user/pass": {"target_user_id": "bob"},
+    "user/unpass": {"target_user_id": "bob"},
+    "user/likes": {"limit": 5},
+    "user/blocks": {"limit": 5},
     "message/history": {"target_user_id": "bob", "before": 10, "limit": 2},
     "message/read": {"target_user_id": "bob", "seq": 0},
+    "message/typing": {"target_user_id": "bob"},
+    "user/set_online": {},
+    "user/set_offline": {},
+    "presence/watch": {"user_ids": [424_242]},
+    "notifications/list": {"limit": 5},
+    "notifications/read": {"seq": 0},
     "sync": {"cursor": None},
+    "tags": {"prefix": "t%"},
+    "places": {"prefix": "ПАР"},
 }
+
+REFUSED = ("user/login", "user/logout", "user/registr", "user/verification", "user/reset_pass", "user/end_session")
 
 
 class Http:
@@ -124,11 +170,11 @@ async def test_a_route_answers_like_the_socket_with_and_without_the_last_slash(
 ):
     alice, bob = connected
     payload = {
-        name: bob.id if (name, value) == ("target_user_id", "bob") else value for name, value in CALLS[event].items()
+        name: bob.id if value == "bob" and name.endswith("user_id") else value for name, value in CALLS[event].items()
     }
     async with await RawSocket.open(server.url, auth={"token": alice.token}) as socket:
         answer = await socket.call(event, payload)
-    assert ("data" in answer) == (event not in ("user/login", "user/logout", "user/registr", "user/verification"))
+    assert ("data" in answer) == (event not in REFUSED)
     for path in (event, event + "/"):
         assert await http.call(method, path, token=alice.token, **given(method, payload)) == answer
 
@@ -154,6 +200,7 @@ async def test_everything_can_be_done_without_a_socket(server, http):
     ids, tokens = {}, {}
     for login in ("alice", "bob"):
         told = {"login": login, "mail": f"{login}@example.org", "password": PASSWORD}
+        told |= {"image": [b64encode(image()).decode()]}
         ids[login] = ok(await http.post("user/registr", json=told | {"first_name": "A", "last_name": "B"}))["user_id"]
         link = verification(await server.mails.wait_for(f"{login}@example.org"))
         ok(await http.post("user/verification", json=link))
@@ -243,7 +290,7 @@ async def test_a_body_over_64_kib_is_refused(alice, http, chunked):
             yield body[start : start + 16_384]
 
     data, headers = pieces() if chunked else body, {"Content-Type": "application/json"}
-    answer = await http.post("user/save_profile", token=alice.token, data=data, headers=headers)
+    answer = await http.post("message/send", token=alice.token, data=data, headers=headers)
     assert refused(answer, "invalid_payload")["fields"]["payload"]["code"] == "max_length"
 
 

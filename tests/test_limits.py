@@ -11,7 +11,9 @@ import pytest
 import pytest_asyncio
 
 from client_sdk import RateLimited
+from server.app import SERVICES
 from server.outside.passwords import Passwords
+from tests.ground.accounts import reset_id
 from tests.ground.answers import ok, refused
 from tests.ground.raw import RawSocket
 from tests.ground.server import PASSWORD, Person, RunningServer
@@ -70,15 +72,27 @@ async def test_from_one_address_10_wrong_passwords_are_tried_in_5_minutes(server
 
 
 @limits()
-async def test_of_one_account_10_wrong_passwords_are_tried_in_an_hour_from_wherever(server, dial, alice, bob):
-    for n, name in enumerate(["alice", "ALICE", "alice@example.org", "Alice@example.org", "alice"] * 2):
-        refused(await sign_in(await dial(f"10.0.0.{n}"), name, WRONG), "invalid_credentials")
+@pytest.mark.parametrize(("name", "spelt"), [("alice", "ALICE"), ("alice@example.org", "Alice@Example.org")])
+async def test_of_one_account_10_wrong_passwords_are_tried_in_an_hour_from_wherever(
+    server, dial, alice, bob, name, spelt
+):
+    for n in range(10):
+        refused(await sign_in(await dial(f"10.0.0.{n}"), (name, spelt)[n % 2], WRONG), "invalid_credentials")
     elsewhere = await dial("10.0.1.1")
-    for name in ("alice", "alice@example.org"):
-        limited(await sign_in(elsewhere, name), HOUR - 5, HOUR)
+    limited(await sign_in(elsewhere, name), HOUR - 5, HOUR)
+    limited(await sign_in(elsewhere, spelt), HOUR - 5, HOUR)
     ok(await sign_in(elsewhere, "bob"))
     server.clock.advance(HOUR + 1)
-    ok(await sign_in(elsewhere, "alice"))
+    ok(await sign_in(elsewhere, name))
+
+
+@limits()
+async def test_the_limit_does_not_tell_that_a_login_and_an_address_belong_together(dial, alice, bob):
+    for n in range(11):
+        await sign_in(await dial(f"10.0.0.{n}"), "alice", WRONG)
+    elsewhere = await dial("10.0.1.1")
+    answers = [await sign_in(elsewhere, f"{login}@example.org", WRONG) for login in ("alice", "bob", "nobody")]
+    assert {refused(answer, "invalid_credentials")["message"] for answer in answers} == {"Login or password is wrong."}
 
 
 @limits()
@@ -112,6 +126,7 @@ async def test_a_right_password_is_never_counted(dial, alice):
         ("user/save_profile", {"login": "alice", "password": WRONG, "age": 30}),
         ("user/save_profile", {"new_login": "alicia", "old_pass": WRONG}),
         ("user/save_profile", {"new_mail": "alicia@example.org", "old_pass": WRONG}),
+        ("user/reset_pass", {"new_pass": "another horse battery", "old_pass": WRONG}),
     ],
 )
 async def test_wrong_passwords_count_whatever_they_are_given_for(dial, alice, event, payload):
@@ -181,6 +196,59 @@ async def test_to_one_mailbox_go_5_mails_in_half_an_hour_and_nobody_is_told(serv
     server.clock.advance(30 * MINUTE + 1)
     ok(await register(await dial("10.0.0.1"), "somebody8", mail="a@example.org"))
     assert await mailed(server) == ["a@example.org"] * 6
+
+
+@limits()
+@pytest.mark.parametrize("event", ["user/forgot_pass", "user/resend_verification"])
+async def test_a_link_is_asked_for_5_times_in_half_an_hour_and_who_asks_more_is_not_told(server, dial, people, event):
+    if event == "user/forgot_pass":
+        await people("alice")
+    else:
+        ok(await register(await dial("10.0.0.100"), "alice"))
+    await mailed(server)
+    for n in range(7):
+        spelt = ["alice@example.org", "ALICE@example.org"][n % 2]
+        assert ok(await (await dial(f"10.0.0.{n}")).call(event, {"mail": spelt})) == {}
+    assert len(await mailed(server)) <= 5
+    server.clock.advance(30 * MINUTE + 1)
+    before = len(await mailed(server))
+    ok(await (await dial("10.0.0.1")).call(event, {"mail": "alice@example.org"}))
+    assert len(await mailed(server)) == before + 1
+
+
+@limits()
+async def test_from_one_address_25_links_are_asked_for_in_5_minutes_whoever_they_are_for(server, dial):
+    socket = await dial("10.0.0.1")
+    for n in range(30):
+        assert ok(await socket.call("user/forgot_pass", {"mail": f"nobody{n}@example.org"})) == {}
+    await mailed(server)
+    hits = await server.app[SERVICES].windows._redis.zcard("window:mail:address:10.0.0.1")
+    assert hits == 25
+
+
+@limits()
+async def test_strangers_who_ask_for_links_do_not_keep_the_owner_from_a_new_password(server, dial, alice):
+    for n in range(7):
+        ok(await (await dial(f"10.0.0.{n}")).call("user/forgot_pass", {"mail": alice.mail}))
+    socket = await dial("127.0.0.1", alice)
+    words = [PASSWORD, *(f"horse battery staple {n}" for n in range(6))]
+    for n in range(5):
+        ok(await socket.call("user/reset_pass", {"old_pass": words[n], "new_pass": words[n + 1]}))
+    answer = await socket.call("user/reset_pass", {"old_pass": words[5], "new_pass": words[6]})
+    limited(answer, 1700, 1800)
+    ok(await sign_in(await dial("10.0.0.1"), "alice", words[5]))
+
+
+@limits()
+async def test_who_came_by_a_link_is_not_kept_out_by_strangers_who_guess(server, dial, alice):
+    for n in range(11):
+        await sign_in(await dial(f"10.0.0.{n}"), "alice", WRONG)
+    owner = await dial("10.0.1.1")
+    limited(await sign_in(owner, "alice"), HOUR - 5, HOUR)
+    ok(await owner.call("user/forgot_pass", {"mail": alice.mail}))
+    secret = reset_id(await server.mails.wait_for(alice.mail))
+    ok(await owner.call("user/reset_pass", {"reset_id": secret, "new_pass": "horse battery staple"}))
+    ok(await sign_in(owner, "alice", "horse battery staple"))
 
 
 @limits(mails_address=3)
@@ -325,6 +393,9 @@ async def test_without_redis_what_must_be_counted_is_refused_in_time_and_nothing
         "user/registr": {"login": "bob", "mail": "bob@example.org", "password": PASSWORD}
         | {"first_name": "Bob", "last_name": "Example"},
         "user/save_profile": {"new_mail": "alicia@example.org", "old_pass": PASSWORD},
+        "user/reset_pass": {"old_pass": PASSWORD, "new_pass": "another horse battery"},
+        "user/forgot_pass": {"mail": "alice@example.org"},
+        "user/resend_verification": {"mail": "alice@example.org"},
     }
     sockets = {event: await dial("10.0.0.1", alice) for event in payloads}
     async with server.redis_down():

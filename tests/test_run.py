@@ -25,6 +25,8 @@ from client_sdk import Client, ConnectionChanged, MessageNew
 from server.embedded import PrivateServerError, PrivateServers
 from server.embedded.redis import Redis
 from tests.ground.mails import Mails
+from tests.ground.photos import image
+from tests.ground.portraits import draw_pool
 from tests.ground.server import Person
 
 ROOT = Path(__file__).parent.parent
@@ -42,7 +44,7 @@ class Program:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("MATCHA_")}
         with said.open("w") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "server", command],
+                [sys.executable, "-m", "server", *command.split()],
                 cwd=said.parent,  # no config.yaml and no .env there
                 env=clean
                 | {"PYTHONPATH": str(ROOT), "MATCHA_SERVER_DATA": str(data), "MATCHA_SERVER_PORT": str(self.port)}
@@ -137,11 +139,14 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with the schema in it, under a name that would break careless quoting."""
+    """A data folder with the schema and the towns in it, under a name that would break careless quoting."""
     folder = tmp_path_factory.mktemp("prepared") / 'it\'s "data" %41 &да'
     program = Program("migrate", folder, said=folder.parent / "said")
     assert program.process.wait(60) == 0, program.said
     assert "Making the database" in program.said
+    towns = Program("towns", folder, said=folder.parent / "said")
+    assert towns.process.wait(60) == 0, towns.said
+    assert "The towns are there." in towns.said
     return folder
 
 
@@ -227,6 +232,75 @@ def test_wrong_options_end_it_with_status_2_and_all_of_them_told(start: Start, t
     assert "Traceback" not in program.said
 
 
+# --- invented people ---
+
+
+def test_the_first_start_invents_people_and_says_how_to_be_one_and_the_next_does_not(
+    start: Start, data: Path, tmp_path: Path
+):
+    demo = {"MATCHA_DEMO_USERS": "40", "MATCHA_DEMO_PORTRAITS": str(draw_pool(tmp_path / "pool"))}
+    program = start("run", data, **demo, MATCHA_DEMO_BOTS="2").ready()
+    eventually(lambda: "demo login: demo / " in program.said)
+    assert program.said.startswith("Making 40 invented people (once).\nmatcha42 is ready at")
+    eventually(lambda: len(program.children()) == 3)
+    children = program.children()
+    assert any(name.startswith("python") for name in children), "the bots"
+    assert program.end() == 0
+    assert alive(*children.values()) == set()
+    assert (data / "log" / "bots.log").read_text() == ""
+
+    again = start("run", data, **demo, MATCHA_DEMO_BOTS="0").ready()
+    eventually(lambda: "demo login: demo / " in again.said)
+    assert "Making" not in again.said
+    assert again.said.partition("demo login")[2] == program.said.partition("demo login")[2]
+    assert set(again.children()) == {"mariadbd", "redis-server"}
+    assert again.sql("SELECT COUNT(*) FROM account") == ((40,),)
+    assert again.end() == 0
+
+
+def test_a_command_invents_as_many_people_as_one_likes_and_goes_on_where_it_was_stopped(
+    start: Start, data: Path, tmp_path: Path
+):
+    pool = {"MATCHA_DEMO_PORTRAITS": str(draw_pool(tmp_path / "pool"))}
+    stopped = start("demo --users 30000", data, **pool)
+    eventually(lambda: (data / "keys" / "demo").exists())
+    eventually(lambda: stopped.sql("SELECT COUNT(*) > 0 FROM account") == ((1,),))
+    assert stopped.end() == 0
+    assert "Stopped. The same command goes on from here." in stopped.said
+    assert "Traceback" not in stopped.said
+    finished = start("demo --users 3000", data, **pool)
+    assert finished.process.wait(PATIENCE) == 0
+    assert "demo login: demo / " in finished.said
+
+
+def test_without_portraits_the_first_start_says_what_to_do(start: Start, data: Path, tmp_path: Path):
+    program = start("run", data, MATCHA_DEMO_USERS="40", MATCHA_DEMO_PORTRAITS=str(tmp_path / "none"))
+    assert program.process.wait(PATIENCE) == 1
+    assert "scripts/install.sh run" in program.said and "MATCHA_DEMO_USERS=0" in program.said
+    assert "Traceback" not in program.said
+
+
+# --- the staff ---
+
+
+def test_the_staff_is_served_while_the_server_runs_and_while_it_does_not(start: Start, data: Path):
+    running = start("run", data).ready()
+    running.sql("INSERT INTO account VALUES (7, 'alice', NULL, NULL, '', 1, 'en', NOW())")
+    running.sql("INSERT INTO profile (user_id, first_name, last_name, held) VALUES (7, 'Alice', 'Example', 1)")
+    running.sql("INSERT INTO moderation_case VALUES (7, 1, '', '2026-01-15 12:00')")
+
+    def say(command: str) -> str:
+        program = start(command, data)
+        assert program.process.wait(PATIENCE) == 0, program.said
+        return program.said
+
+    assert say("held") == "alice\treports\t2026-01-15 12:00 UTC\n"
+    assert running.end() == 0
+    assert say("held") == "alice\treports\t2026-01-15 12:00 UTC\n"
+    assert say("release alice") == "Search finds alice again.\n"
+    assert say("held") == ""
+
+
 # --- what is killed comes back ---
 
 
@@ -300,8 +374,8 @@ async def test_two_processes_on_one_database_and_redis_deliver_to_each_other(
     shared = external | {"MATCHA_SESSION_KEYS": json.dumps(["k" * 40]), "MATCHA_DELIVERY_TAIL_INTERVAL": "600"}
     one, other = (start("run", tmp_path / name, **shared).ready() for name in ("one", "other"))
     async with Person(one.url, "alice") as alice, Person(other.url, "bob") as bob:
-        await alice.join(Mails(one.data / "mail"))
-        await bob.join(Mails(other.data / "mail"))
+        await alice.join(Mails(one.data / "mail"), image=[image()])
+        await bob.join(Mails(other.data / "mail"), image=[image()])
         async with alice.expecting(ConnectionChanged) as hers:
             await alice.relation.like(bob.id)
             await bob.relation.like(alice.id)

@@ -271,7 +271,7 @@ async def test_of_a_packet_that_is_not_whole_no_bytes_are_kept(server):
         await _until(lambda: connection.half and len(connection.half.packet.attachments) == 4)
         assert b"".join(connection.half.packet.attachments) == b""
         await socket.send(b"x")
-        refused(await socket.answer(1), "invalid_payload")
+        refused(await socket.answer(1), "unknown_event")
 
 
 async def test_an_attachment_of_exactly_the_most_bytes_is_taken(server):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import sql
-from sql import message, relation
+from sql import block, message, notification, relation, reminder, visit
 from sql.database import Database
 from sql.migration import MigrationError, migrate, newest
 from sql.statement import STATEMENTS, compile_
@@ -66,7 +66,11 @@ async def test_the_busy_statements_read_by_index_and_few_rows(database):
         await database.fetch(f"INSERT INTO pair (low_id,high_id,connected,active_at) VALUES {rows}")
         rows = ",".join(f"({n % 40 + 1},1000,{n},1,{n},'x','2026-01-01')" for n in range(start, start + 500))
         await database.fetch(f"INSERT INTO message VALUES {rows}")
-    await database.fetch("ANALYZE TABLE pair, message")
+        rows = ",".join(f"({n % 40 + 1},{n + 1000},'2025-12-01')" for n in range(start, start + 500))
+        await database.fetch(f"INSERT INTO visit VALUES {rows}")
+        rows = ",".join(f"({n % 40 + 1},{n + 1000},'x','2025-12-01')" for n in range(start, start + 500))
+        await database.fetch(f"INSERT INTO block VALUES {rows}")
+    await database.fetch("ANALYZE TABLE pair, message, visit, block")
     keys = [(1, 1000), (2, 1001), (3, 1002), (4, 1003)]
     plans = [
         await plan(database, relation._LOCK, low_id=1, high_id=1000),
@@ -74,14 +78,46 @@ async def test_the_busy_statements_read_by_index_and_few_rows(database):
         await plan(database, message._LIST_BEFORE, low_id=1, high_id=1000, before=90, limit=20),
         await plan(database, message._LIST_BY_KEY, keys=[(*key, 3) for key in keys]),
         await plan(database, message._GET_BY_RANDOM_ID, low_id=1, high_id=1000, sender_id=1, random_id=4),
-        await plan(database, relation._LIST_CONNECTED, user_id=1, yes=True, active_at=now, other_id=2**52, limit=20),
+        await plan(database, relation._LIST_CONNECTED, user_id=1, yes=True, at=now, other_id=2**52, limit=20),
+        await plan(database, relation._LIST_LIKERS, user_id=2000, no=False, at=now, other_id=2**52, limit=20),
+        await plan(database, visit._LIST, user_id=1, at=now, other_id=2**52, limit=20),
+        await plan(database, block._LIST, user_id=1, at=now, other_id=2**52, limit=20),
     ]
     for rows in plans:
         for row in rows:
             kind, table, rows_read = row[3], row[2], row[8]
-            if table in ("pair", "message"):
+            if table in ("pair", "message", "visit", "block"):
                 assert kind in ("const", "range", "ref"), row
                 assert int(rows_read) <= 210, row
+
+
+async def test_what_waits_is_counted_by_index_whoever_else_has_something_waiting(database):
+    now = datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None)
+    for user_id in range(1, 41):
+        rows = ",".join(f"({user_id},6,{n},{n},'2026-01-01',{n % 10 != 0})" for n in range(1000, 1100))
+        await database.fetch(f"INSERT INTO notification (user_id,kind,other_id,seq,at,is_read) VALUES {rows}")
+        rows = ",".join(f"({user_id},{n},1,'2026-01-01',{n % 10 == 0})" for n in range(1000, 1100))
+        await database.fetch(f"INSERT INTO pair (low_id,high_id,connected,active_at,low_unread) VALUES {rows}")
+    for start in range(1000, 3000, 500):
+        rows = ",".join(f"({n},'u{n}','x',1,'en','2026-01-01')" for n in range(start, start + 500))
+        await database.fetch(f"INSERT INTO account (id,login,password_hash,state,language,created_at) VALUES {rows}")
+    rows = ",".join(f"({n},{'NULL' if n % 50 else repr('2025-12-31')})" for n in range(1000))
+    await database.fetch(f"INSERT INTO reminder (user_id,due_at) VALUES {rows}")
+    await database.fetch("ANALYZE TABLE pair, notification, account, reminder")
+    mine = {"user_id": 1, "active": 1, "nobody": 0, "no": False}
+    plans = [
+        await plan(database, notification._COUNT_UNREAD, **mine),
+        await plan(database, notification._LIST_WAITING, **mine),
+        await plan(database, notification._LIST_BEFORE, **mine, before=2**62, limit=21),
+        await plan(database, notification._MARK_READ, **mine, yes=True, up_to=2000),
+        await plan(database, relation._SUM_UNREAD, **mine, yes=True, none=0),
+        await plan(database, reminder._CLAIM, lease=1, until=now, now=now, limit=50),
+    ]
+    for rows in plans:
+        for row in rows:
+            kind, table, rows_read = row[3], row[2], row[8]
+            assert kind in ("const", "range", "ref", "eq_ref") or table.startswith("<"), row
+            assert int(rows_read) <= 210, row
 
 
 async def test_migrations_are_applied_once_and_a_newer_database_is_refused(empty_world):

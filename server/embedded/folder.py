@@ -14,7 +14,8 @@ from typing import Final
 from server.embedded.errors import PrivateServerError
 
 _SOCKET_PATH_LIMIT: Final = 107  # bytes: the kernel's sun_path has 108, the last one a zero
-_LONGEST_SOCKET_NAME: Final = "mariadb.sock"
+SOCKET: Final = "mariadb.sock"
+"""The longest name of a socket there."""
 _DYING: Final = 15.0  # seconds the children of a server killed a moment ago may still hold the folder
 
 
@@ -29,7 +30,11 @@ class DataFolder:
             for folder in (self.path, self.logs):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.lock = _claim(self.path)
-            self.sockets = self._socket_folder(say)
+            self.sockets = socket_folder(self.path)
+            self.sockets.mkdir(mode=0o700, exist_ok=True)
+            self.sockets.chmod(0o700)  # the private servers know no passwords: who reaches a socket is let in
+            if self.sockets.parent != self.path:
+                say(f"The path of {self.path} is too long for sockets: they are in {self.sockets}.")
         except PrivateServerError:
             self.release()
             raise
@@ -51,20 +56,15 @@ class DataFolder:
             os.close(self.lock)
             self.lock = -1
 
-    def _socket_folder(self, say: Callable[[str], None]) -> Path:
-        """Return a folder for the sockets, outside the data folder if its path is too long for a socket."""
-        inside = self.path / "run"
-        if _fits(inside):
-            inside.mkdir(mode=0o700, exist_ok=True)
-            inside.chmod(0o700)  # the private servers know no passwords: who reaches a socket is let in
-            return inside
-        outside = _short_folder(self.path)
-        say(f"The path of {self.path} is too long for sockets: they are in {outside}.")
-        return outside
+
+def socket_folder(data: Path) -> Path:
+    """Return the folder for the sockets, outside the data folder if its path is too long for a socket."""
+    inside = data / "run"
+    return inside if _fits(inside) else _short_folder(data)
 
 
 def _fits(folder: Path) -> bool:
-    return len(os.fsencode(folder / _LONGEST_SOCKET_NAME)) <= _SOCKET_PATH_LIMIT
+    return len(os.fsencode(folder / SOCKET)) <= _SOCKET_PATH_LIMIT
 
 
 def _short_folder(data: Path) -> Path:

@@ -14,7 +14,7 @@ import pymysql
 
 from server.embedded.child import Child, find_program
 from server.embedded.errors import PrivateServerError
-from server.embedded.folder import DataFolder
+from server.embedded.folder import SOCKET, DataFolder, socket_folder
 
 DATABASE: Final = "matcha"
 _SERVING: Final = "matcha"
@@ -42,7 +42,7 @@ class MariaDB:
         """Find the program; raises PrivateServerError with what to install if there is none."""
         self._data = data
         self._folder = data.path / "mariadb"
-        self._socket = data.sockets / "mariadb.sock"
+        self._socket = data.sockets / SOCKET
         self._program = _find()
         self._is_mysql = _is_mysql(self._program)
         self._options = _DURABLE if durable else _FLEETING_MYSQL if self._is_mysql else _FLEETING
@@ -58,7 +58,7 @@ class MariaDB:
         return self._url("root")
 
     def _url(self, account: str) -> str:
-        return f"mysql://{account}@localhost/{DATABASE}?unix_socket={quote(str(self._socket), safe='/')}"
+        return _url(self._socket, account)
 
     def prepare(self, say: Callable[[str], None]) -> None:
         """Make an empty database on the first start; what an interrupted first start left behind goes."""
@@ -124,6 +124,20 @@ class MariaDB:
             *self._options,
             *_as_user(),
         )
+
+
+def running(data: Path) -> str | None:
+    """Return where the MariaDB of a server that runs on this data folder is reached; None if there is none."""
+    socket = socket_folder(data.resolve()) / SOCKET
+    try:
+        pymysql.connect(unix_socket=str(socket), user=_SERVING, database=DATABASE, connect_timeout=5).close()
+    except pymysql.MySQLError:
+        return None
+    return _url(socket, _SERVING)
+
+
+def _url(socket: Path, account: str) -> str:
+    return f"mysql://{account}@localhost/{DATABASE}?unix_socket={quote(str(socket), safe='/')}"
 
 
 def _find() -> str:

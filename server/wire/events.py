@@ -53,6 +53,11 @@ class Spec:
     kinds: Mapping[str, type]
     """What each field is beneath its limits; a query string has only text, and repeats lists."""
 
+    @property
+    def takes_images(self) -> bool:
+        """Tell whether binary attachments may come with it."""
+        return "image" in self.kinds
+
     def parse(self, payload: object) -> dict[str, Any]:
         """Return the fields that were given, checked; absent ones are left to the handler's defaults.
 

@@ -1,14 +1,17 @@
 """The types of fields: what may stand in a payload, and the words for what may not."""
 
+import binascii
 import re
 import unicodedata
 from datetime import date
 from enum import Enum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
+
+T = TypeVar("T")
 
 
 class _Unset(Enum):
@@ -95,14 +98,37 @@ def _iso_date(value: object) -> object:
     raise _fault("format", "A date such as 1990-12-31.")
 
 
+def folded_tag(text: str) -> str:
+    """Return a tag, or the beginning of one, as it is compared."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
 def _tag(text: str) -> str:
-    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    folded = folded_tag(text)
     if not 1 <= len(folded) <= 32 or not all(character.isalnum() or character == "-" for character in folded):
         raise _fault("format", "Up to 32 letters, digits and dashes, without #.")
     return folded
 
 
-def _once(values: list[str]) -> list[str]:
+MOST_IMAGES, LARGEST_IMAGE = 5, 1_000_000
+_PHOTO_ID = re.compile(r"[A-Za-z0-9_-]{22}")
+
+
+def _image(value: object) -> str | bytes:
+    """Return a photo_id, or the bytes of an image; where there are only texts, Base64 stands for them."""
+    if isinstance(value, str) and not _PHOTO_ID.fullmatch(value):
+        try:
+            value = binascii.a2b_base64(value, strict_mode=True)
+        except ValueError as fault:
+            raise _fault("format", "A photo_id of your own, or an image in Base64.") from fault
+    if not isinstance(value, str | bytes):
+        raise _fault("image", "A photo_id of your own, or the bytes of an image.")
+    if len(value) > LARGEST_IMAGE:
+        raise _fault("max_bytes", "At most {max_bytes} bytes.", max_bytes=LARGEST_IMAGE)
+    return value
+
+
+def _once(values: list[T]) -> list[T]:
     return list(dict.fromkeys(values))
 
 
@@ -137,8 +163,11 @@ Seq = Annotated[int, Field(ge=0, lt=2**53)]
 Limit = Annotated[int, Field(ge=1, le=50)]
 HistoryLimit = Annotated[int, Field(ge=1, le=100)]
 Cursor = Annotated[str, AfterValidator(_clean), _length(1, 4000)]
+Prefix = Annotated[str, AfterValidator(_clean), AfterValidator(_visible), _length(1, 64)]
+PlaceId = Annotated[int, Field(ge=1, lt=2**32)]
 SortBy = Annotated[int, Field(ge=0, le=4)]
 Percent = Annotated[int, Field(ge=0, le=100)]
+ReportId = Annotated[int, Field(ge=1, le=6)]
 
 NewLogin = Annotated[str, AfterValidator(_login)]
 Login = Annotated[str, AfterValidator(_clean), _length(1, 254)]
@@ -146,15 +175,20 @@ NewMail = Annotated[str, _length(3, 254), AfterValidator(_mail)]
 NewPassword = Annotated[str, _length(10, 256)]
 Password = Annotated[str, _length(1, 256)]
 LinkId = Annotated[str, AfterValidator(_clean), _length(1, 1000)]
+SessionId = Annotated[str, AfterValidator(_clean), _length(1, 64)]
 
 Name = Annotated[str, AfterValidator(_clean), AfterValidator(_visible), _length(1, 64)]
 Description = Annotated[str, AfterValidator(_clean), _length(0, 4000)]
+Comment = Annotated[str, AfterValidator(_clean), _length(0, 1000)]
 Body = Annotated[str, AfterValidator(_clean), _length(1, 4000)]
 BirthDate = Annotated[date, BeforeValidator(_iso_date)]
 Gender = Literal["male", "female", "nonbinary"]
 Sex = Annotated[list[Gender], Field(max_length=3), AfterValidator(_once)]
+UserIds = Annotated[list[UserId], Field(max_length=100), AfterValidator(_once)]
 Tag = Annotated[str, AfterValidator(_tag)]
 Tags = Annotated[list[Tag], Field(max_length=20), AfterValidator(_once)]
+Image = Annotated[str | bytes, PlainValidator(_image)]
+Images = Annotated[list[Image], Field(max_length=MOST_IMAGES)]
 Language = Literal["en", "ru", "fr"]
 
 
@@ -168,6 +202,7 @@ _WORDS = {
     "type": "This should be {expected}.",
 }
 _BOUNDS = {"greater_than_equal": "min", "greater_than": "min", "less_than_equal": "max", "less_than": "max"}
+_OURS = {"control", "min_length", "max_length", "max_bytes", "blank", "format", "reserved", "order"}
 _TYPES = {
     "int": "a whole number",
     "float": "a number",
@@ -178,6 +213,7 @@ _TYPES = {
     "model": "an object",
     "dict": "an object",
     "date": "a date",
+    "image": "a photo_id, or an image",
 }
 
 
@@ -198,7 +234,7 @@ def _translate(error: dict[str, Any]) -> tuple[str, dict[str, Any], str]:
     if kind == "literal_error":
         params = {"choices": context["expected"].replace("'", "")}
         return "choice", params, _WORDS["choice"].format(**params)
-    if error["msg"] and kind in {"control", "min_length", "max_length", "blank", "format", "reserved", "order"}:
+    if error["msg"] and kind in _OURS:
         return kind, dict(context), error["msg"]
     expected = _TYPES.get(kind.split("_")[0], "something else")
     return "type", {"expected": expected}, _WORDS["type"].format(expected=expected)

@@ -1,5 +1,11 @@
 ALTER TABLE account ADD KEY expiring (state, created_at);
 
+-- A link carries the login of the account as it was when it was made, which may have changed since.
+ALTER TABLE link ADD COLUMN login VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '';
+
+-- What can't be sent is given up some days after it was noted.
+ALTER TABLE outbox ADD COLUMN noted_at DATETIME(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3);
+
 -- What others may see, and how one wants to be told. `held`: out of search until the staff has looked.
 ALTER TABLE profile
     ADD COLUMN show_online TINYINT UNSIGNED NOT NULL DEFAULT 1,
@@ -15,6 +21,9 @@ ALTER TABLE pair
     ADD COLUMN high_passed_at DATETIME(3) NULL,
     ADD KEY low_liked_by (low_id, connected, high_liked_at, high_id),
     ADD KEY high_liked_by (high_id, connected, low_liked_at, low_id);
+
+-- Counts what left the sight of a user without a push: with `last_seq` it tells whether what was counted still holds.
+ALTER TABLE user_stream ADD COLUMN sight_epoch INT UNSIGNED NOT NULL DEFAULT 0;
 
 -- The black list as its owner sees it: with the login that somebody had then. The pair row holds what counts.
 CREATE TABLE IF NOT EXISTS block (
@@ -43,7 +52,8 @@ CREATE TABLE IF NOT EXISTS nudge (
     PRIMARY KEY (user_id, receiver_id, random_id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
--- Complaints about `user_id`; a further comment of the same person is a further row.
+-- Complaints about `user_id`; a further comment of the same person is a further row, the same again (`id` stands for
+-- reason and comment) is none. `aged`: the reporter's account was not new. `judged`: the staff has looked since.
 CREATE TABLE IF NOT EXISTS report (
     user_id BIGINT UNSIGNED NOT NULL,
     reporter_id BIGINT UNSIGNED NOT NULL,
@@ -51,6 +61,8 @@ CREATE TABLE IF NOT EXISTS report (
     reason TINYINT UNSIGNED NOT NULL,
     comment TEXT NULL,
     reported_at DATETIME(3) NOT NULL,
+    aged TINYINT UNSIGNED NOT NULL,
+    judged TINYINT UNSIGNED NOT NULL DEFAULT 0,
     PRIMARY KEY (user_id, reporter_id, id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
@@ -73,6 +85,7 @@ CREATE TABLE IF NOT EXISTS reminder (
     user_id BIGINT UNSIGNED NOT NULL,
     due_at DATETIME(3) NULL,
     mailed_at DATETIME(3) NULL,
+    lease BIGINT UNSIGNED NULL,
     PRIMARY KEY (user_id),
     KEY due (due_at)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
@@ -128,9 +141,17 @@ CREATE TABLE IF NOT EXISTS town (
     PRIMARY KEY (id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
+-- What people call them, folded, to be found by the beginning.
 CREATE TABLE IF NOT EXISTS town_name (
     name VARCHAR(64) NOT NULL,
     town_id INT UNSIGNED NOT NULL,
     population INT UNSIGNED NOT NULL,
     PRIMARY KEY (name, town_id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- Which edition of the towns stands in these two tables; written with them, and the lock of who writes them.
+CREATE TABLE IF NOT EXISTS town_edition (
+    id TINYINT UNSIGNED NOT NULL,
+    edition VARCHAR(64) NOT NULL,
+    PRIMARY KEY (id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;

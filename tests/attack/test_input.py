@@ -34,7 +34,7 @@ async def test_every_event_has_a_sample() -> None:
     for name, spec in registry.items():
         unknown = set(spec.model.model_fields) ^ (set(SAMPLES[name].required) | set(SAMPLES[name].optional))
         needed = {field for field, info in spec.model.model_fields.items() if info.is_required()}
-        assert needed == set(SAMPLES[name].required), f"{name}: other fields are required"
+        assert needed <= set(SAMPLES[name].required), f"{name}: other fields are required"
         assert not {field for field in unknown if field in spec.model.model_fields}, f"{name}: fields without sample"
 
 
@@ -212,7 +212,7 @@ async def test_every_bad_request_gets_the_answer_of_the_contract(
     wrong = []
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {mallory.token}"}) as http:
         for event, method in [(event, method) for event, spec in registry.items() for method in spec.methods]:
-            for request in _bad_requests(method):
+            for request in _bad_requests(method, too_large=7_000_000 if registry[event].takes_images else 70_000):
                 async with http.request(method, f"{server.url}/api/{event}", **request) as reply:
                     answer = await reply.json()
                 check(answer)
@@ -223,11 +223,11 @@ async def test_every_bad_request_gets_the_answer_of_the_contract(
     assert not wrong, f"{len(wrong)} requests:\n" + "\n".join(wrong[:40])
 
 
-def _bad_requests(method: str) -> list[dict[str, Any]]:
+def _bad_requests(method: str, *, too_large: int) -> list[dict[str, Any]]:
     if method == "GET":
         return [{"params": query} for query in BAD_QUERIES]
     json = {"Content-Type": "application/json"}
     bodies = [{"data": body.encode(), "headers": json} for body in BAD_BODIES]
-    bodies += [{"data": b"\xff\xfe{}", "headers": json}, {"data": b"{" + b" " * 70_000 + b"}", "headers": json}]
+    bodies += [{"data": b"\xff\xfe{}", "headers": json}, {"data": b"{" + b" " * too_large + b"}", "headers": json}]
     types = ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "image/png", "x"]
     return bodies + [{"data": b"{}", "headers": {"Content-Type": kind}} for kind in types]

@@ -24,10 +24,30 @@ async def set_state(server: Any, person: Any, state: State) -> None:
         await run("UPDATE pair SET connected = 0 WHERE %s IN (low_id, high_id)", person.id)
 
 
+def text_of(mail: EmailMessage, kind: str = "plain") -> str:
+    """Return what is read in a mail, as plain text or as HTML."""
+    body = mail.get_body((kind,))
+    assert body is not None, f"a mail without {kind} text"
+    text: str = body.get_content()
+    return text
+
+
 def verification(mail: EmailMessage) -> dict[str, str]:
     """Return the payload of `user/verification` that the link in a mail stands for."""
-    body = mail.get_body(("plain", "html"))
-    assert body is not None, "a mail without text"
-    found = re.search(r"/verify#ver_id=([^&\s\"<]+)&(?:amp;)?login=([^&\s\"<]+)", body.get_content())
-    assert found, f"no link in the mail: {body.get_content()}"
+    found = re.search(r"/verify#ver_id=([^&\s]+)&login=(\S+)", text_of(mail))
+    assert found, f"no link in the mail: {text_of(mail)}"
     return {"ver_id": unquote(found[1]), "login": unquote(found[2])}
+
+
+def reset_id(mail: EmailMessage) -> str:
+    """Return the secret of the link in a mail that replaces a password."""
+    found = re.search(r"/reset#reset_id=(\S+)", text_of(mail))
+    assert found, f"no link in the mail: {text_of(mail)}"
+    return unquote(found[1])
+
+
+def unsubscribe_path(mail: EmailMessage) -> str:
+    """Return path and query of the link in a mail that turns such mails off."""
+    found = re.search(r"/unsubscribe\?token=\S+", text_of(mail))
+    assert found, f"no link in the mail: {text_of(mail)}"
+    return found[0]

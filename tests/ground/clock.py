@@ -12,12 +12,12 @@ class FakeClock(Clock):
     """Runs like a real one, from a fixed date, and jumps when told to."""
 
     def __init__(self) -> None:
-        self._offset = _START - time.monotonic()
+        self.offset = _START - time.monotonic()
 
     def time(self) -> float:
         """Return the seconds since 1970."""
-        return time.monotonic() + self._offset
+        return time.monotonic() + self.offset
 
     def advance(self, seconds: float) -> None:
         """Jump ahead."""
-        self._offset += seconds
+        self.offset += seconds

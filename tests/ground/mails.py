@@ -20,6 +20,10 @@ class Mails:
         """Return the mails to an address (or all) that nobody waited for yet."""
         return [mail for _, mail in self._unread(address)]
 
+    def forget(self) -> None:
+        """Count all that came so far as read."""
+        self._read |= set(self._new.glob("*"))
+
     def _unread(self, address: str | None) -> list[tuple[Path, EmailMessage]]:
         files = sorted(set(self._new.glob("*")) - self._read, key=lambda path: path.stat().st_mtime_ns)
         mails = [(path, email.message_from_bytes(path.read_bytes(), policy=default)) for path in files]

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -12,21 +13,33 @@ from aiohttp import web
 
 from client_sdk import Client
 from server.app import GATEWAY, SERVICES, create_app
+from server.clock import Ids
 from server.config import Config
 from server.embedded import PrivateServers
+from server.outside.places import Places
 from tests.ground.accounts import verification
 from tests.ground.clock import FakeClock
 from tests.ground.mails import Mails
 
 PASSWORD = "correct horse battery"
+_PLACES: dict[str, Places] = defaultdict(Places)
+"""The towns of each database, which never change: read once for all servers of a run."""
 
 
 class RunningServer:
     """One process of the server, inside this one."""
 
-    def __init__(self, config: Config, clock: FakeClock, servers: PrivateServers, log: list[logging.LogRecord]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        clock: FakeClock,
+        servers: PrivateServers,
+        log: list[logging.LogRecord],
+        ids: Ids | None = None,
+    ) -> None:
         self.config = config
         self.clock = clock
+        self.ids = ids
         self.log = log
         self.mails = Mails(config.server.data / "mail")
         self.redis_url = config.redis.url
@@ -35,7 +48,8 @@ class RunningServer:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator["RunningServer"]:
         """Serve on a port of its own."""
-        self.app = create_app(self.config, clock=self.clock)
+        places = _PLACES[str(self.config.database.url)]
+        self.app = create_app(self.config, clock=self.clock, ids=self.ids, places=places)
         self.gateway = self.app[GATEWAY]
         self.database = self.app[SERVICES].database
         runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=1)

@@ -6,6 +6,8 @@ import assert from "node:assert/strict";
 import { createInterface } from "node:readline";
 import { io } from "socket.io-client";
 
+const IMAGE = Buffer.from(
+  "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR42mNkQAYNDXAmEwMOMDglAMCIARA9mAdAAAAAAElFTkSuQmCC", "base64");
 const PATIENCE = 5000; // ms for anything to come
 const [url, ...people] = process.argv.slice(2);
 const [anna, boris] = people.map((person) => JSON.parse(person));
@@ -100,11 +102,12 @@ async function register(person, names) {
 }
 
 async function complete(person, fields) {
-  await person.caller.call("user/save_profile", fields);
+  const { photo } = await person.caller.call("user/save_profile", { ...fields, image: [IMAGE] });
   const me = await person.caller.call("user/me");
   assert.equal(me.gender, fields.gender);
   assert.equal(me.age, fields.age);
   assert.deepEqual(me.sex, fields.sex);
+  assert.deepEqual(me.photos, [photo]);
   assert.deepEqual([...me.tags].sort(), [...fields.tags].sort());
   assert.ok(Math.abs(me.gps.lat - fields.gps.lat) < 0.2 && Math.abs(me.gps.lon - fields.gps.lon) < 0.3);
   const error = await person.caller.refused(400, "invalid_payload", "user/save_profile", { age: 12 });

@@ -1,6 +1,7 @@
 """Two people register, match, chat and part, over stock python-socketio that knows nothing but the contract."""
 
 import asyncio
+import base64
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import socketio
 
+IMAGE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR42mNkQAYNDXAmEwMOMDglAMCIARA9mAdAAAAAAElFTkSuQmCC"
+)
 PATIENCE = 5  # seconds for anything to come
 Link = Callable[[str], Awaitable[str]]  # mail address -> the link in the next mail to it
 
@@ -140,7 +144,8 @@ class Slice:
         hers = {"gender": "female", "age": 30, "sex": ["male"], "tags": ["chess"], "gps": {"lat": 55.75, "lon": 37.62}}
         his = {"gender": "male", "age": 33, "sex": ["female"], "tags": ["chess"], "gps": {"lat": 55.76, "lon": 37.64}}
         for caller, fields in ((self.hers, hers), (self.his, his)):
-            await caller.call("user/save_profile", fields)
+            own = await caller.call("user/save_profile", fields | {"image": [IMAGE]})
+            assert own["photo"] == own["photos"][0] and own["photo"]["url"].keys() == {"small", "medium", "large"}
             me = await caller.call("user/me")
             assert [me[name] for name in ("gender", "age", "sex", "tags")] == list(fields.values())[:4]
             assert abs(me["gps"]["lat"] - fields["gps"]["lat"]) < 0.2  # type: ignore[index]
