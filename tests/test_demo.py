@@ -398,6 +398,8 @@ async def test_bots_like_back_and_answer_after_typing_and_never_twice(server: An
             await alice.message.send(bot, f"Are you real? {number}")
             assert (await typing).user_id == bot
             assert (await answer).message.from_user_id == bot
+    with pytest.raises(TimeoutError):
+        await alice.wait_for(MessageNew, timeout=0.2)  # in which the bot could have written twenty times
     senders = [message.from_user_id for message in await alice.message.history(bot)]
     assert senders == [bot, alice.id] * 4
 

@@ -1,6 +1,7 @@
 """Presence: who is here, who is told of it, and what somebody's other sockets, servers and settings make of that."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import aiohttp
 import pytest
@@ -366,7 +367,8 @@ async def test_who_becomes_connected_is_seen_by_a_socket_that_watched_before(ali
         await hers.push("presence", user_id=bob.id, online=True)
 
 
-async def test_who_comes_while_one_is_asking_is_told_of(server, connected, monkeypatch):
+@pytest.mark.parametrize("others", [0, 1], ids=["the-first-to-watch", "one-of-several"])
+async def test_who_comes_while_one_is_asking_is_told_of(server, connected, monkeypatch, others):
     """The answer was read before somebody came, and the socket watches only after it: nothing falls in between."""
     alice, bob = connected
     await bob.presence.offline()
@@ -384,8 +386,11 @@ async def test_who_comes_while_one_is_asking_is_told_of(server, connected, monke
         watch(connection, done)
 
     coming = []
-    monkeypatch.setattr(gateway, "_watch", late)
-    async with await open_as(alice) as hers:
+    async with AsyncExitStack() as stack:
+        for _ in range(others):
+            await stack.enter_async_context(await watching(alice, bob))
+        monkeypatch.setattr(gateway, "_watch", late)
+        hers = await stack.enter_async_context(await open_as(alice))
         answer = ok(await hers.call("presence/watch", {"user_ids": [bob.id]}))
         assert answer["presence"][str(bob.id)]["online"] is False
         await hers.push("presence", user_id=bob.id, online=True)

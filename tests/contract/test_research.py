@@ -51,7 +51,7 @@ async def test_cards_have_exactly_these_fields(world: World, way: str) -> None:
     assert answer["cursor"] is None and answer["distance_max"] is None
 
 
-async def test_eligible_are_those_with_a_photo_not_passed_liked_or_blocked(world: World, way: str) -> None:
+async def test_eligible_are_those_with_a_photo_not_passed_liked_or_blocked(world: World) -> None:
     ages = Ages()
     profile = {"age": ages.age}
     me, plain, liked, passed, blocked, blocker, friend, liker = await world.crowd({}, *[profile] * 7)
@@ -63,13 +63,13 @@ async def test_eligible_are_those_with_a_photo_not_passed_liked_or_blocked(world
     await blocker.http.ok("user/block", **me.target)
     await world.connect(me, friend)
     await liker.http.ok("user/like", **me.target)
-    assert set(await found(me, way, **ages)) == {plain.id, liker.id}
+    assert set(await found(me, **ages)) == {plain.id, liker.id}
     assert bare.id and unverified.id
     await me.http.ok("profile", **bare.target)  # others stay reachable by id
     await me.http.ok("profile", **passed.target)
     await me.http.ok("user/unblock", **blocked.target)
     await me.http.ok("user/unlike", **liked.target)
-    assert set(await found(me, way, **ages)) == {plain.id, liker.id, blocked.id, liked.id}
+    assert set(await found(me, **ages)) == {plain.id, liker.id, blocked.id, liked.id}
 
 
 async def test_genders_fit_both_ways(world: World) -> None:
@@ -94,22 +94,22 @@ async def test_genders_fit_both_ways(world: World) -> None:
         assert {names[user_id] for user_id in await found(person, **ages)} == expected, kind
 
 
-async def test_distances_are_upper_edges_of_buckets(world: World, way: str) -> None:
+async def test_distances_are_upper_edges_of_buckets(world: World) -> None:
     ages = Ages()
     places = [PARIS, {"lat": 48.93, "lon": 2.36}, {"lat": 49.44, "lon": 1.1}, LYON, TOKYO, None]
     me, *others = await world.crowd({"gps": PARIS}, *({"age": ages.age, "gps": gps} for gps in places))
-    answer = await search(me, way, **ages, sort_by=1)
+    answer = await search(me, **ages, sort_by=1)
     distances = {card["user_id"]: card["distance"] for card in answer["users"]}
     assert [distances[person.id] for person in others] == [1, 10, 200, 500, 20000, None]
     assert [card["user_id"] for card in answer["users"]] == [person.id for person in others]  # nearest first, null last
-    assert (await found(me, way, **ages, sort_by=1, order="desc"))[-1] == others[-1].id
+    assert (await found(me, **ages, sort_by=1, order="desc"))[-1] == others[-1].id
     [lost] = [card for card in answer["users"] if card["distance"] is None]
     assert lost["place"] is None
-    near = await search(me, way, **ages, distance_max=300)
+    near = await search(me, **ages, distance_max=300)
     assert near["distance_max"] == 500  # rounded up to an edge
     assert {card["user_id"] for card in near["users"]} == {person.id for person in others[:4]}
-    assert (await search(me, way, **ages, distance_max=50))["distance_max"] == 50
-    assert set(await found(me, way, **ages, distance_max=1)) == {others[0].id}
+    assert (await search(me, **ages, distance_max=50))["distance_max"] == 50
+    assert set(await found(me, **ages, distance_max=1)) == {others[0].id}
 
 
 async def test_who_hides_the_distance_is_nowhere_and_sees_none(world: World) -> None:
@@ -145,7 +145,7 @@ async def test_filters(world: World, way: str) -> None:
     assert await found(me, way, **ages, online=True) == [one.id]
 
 
-async def test_sorts_have_an_order_of_their_own_and_another_if_asked(world: World, way: str) -> None:
+async def test_sorts_have_an_order_of_their_own_and_another_if_asked(world: World) -> None:
     one, two, three = (next(_ages) for _ in range(3))
     me, *others = await world.crowd({}, {"age": one}, {"age": three}, {"age": two})
     among = {"age_min": one, "age_max": three}
@@ -157,23 +157,23 @@ async def test_sorts_have_an_order_of_their_own_and_another_if_asked(world: Worl
     ):
         for order in (None, "asc", "desc"):
             asked = {"order": order} if order else {}
-            values = [card[part] for card in (await search(me, way, **among, sort_by=sort_by, **asked))["users"]]
+            values = [card[part] for card in (await search(me, **among, sort_by=sort_by, **asked))["users"]]
             assert values == sorted(values, reverse=(order or usual) == "desc") and len(values) == len(others)
-    assert [card["age"] for card in (await search(me, way, **among, sort_by=2))["users"]] == [one, two, three]
+    assert [card["age"] for card in (await search(me, **among, sort_by=2))["users"]] == [one, two, three]
 
 
-async def test_every_sort_pages_without_repeats_or_gaps(world: World, way: str) -> None:
+async def test_every_sort_pages_without_repeats_or_gaps(world: World) -> None:
     ages = Ages()
     cells = [PARIS, LYON, None]
     profiles = ({"age": ages.age, "gps": cells[n % 3], "tags": ["x"]} for n in range(7))
     me, *others = await world.crowd({"gps": PARIS}, *profiles)
     for sort_by in range(5):
-        whole = await found(me, way, **ages, sort_by=sort_by, limit=50)
+        whole = await found(me, **ages, sort_by=sort_by, limit=50)
         assert sorted(whole) == sorted(person.id for person in others)
         seen: list[int] = []
         fields: dict[str, Any] = {}
         while True:
-            page = await search(me, way, **ages, sort_by=sort_by, limit=3, **fields)
+            page = await search(me, **ages, sort_by=sort_by, limit=3, **fields)
             seen += [card["user_id"] for card in page["users"]]
             fields = {"cursor": page["cursor"]}
             if page["cursor"] is None:
