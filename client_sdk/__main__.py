@@ -6,8 +6,10 @@ import getpass
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from client_sdk.account import NewAccount
 from client_sdk.chat import chat
 from client_sdk.client import Client
 from client_sdk.errors import MatchaError, NotVerified
@@ -48,6 +50,9 @@ def _add_register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     command.add_argument("--mail", required=True)
     command.add_argument("--first-name", required=True)
     command.add_argument("--last-name", required=True)
+    command.add_argument(
+        "--photo", type=_picture, help="a JPEG, PNG or WebP of yourself; likes need one"
+    )
     command.set_defaults(run=_register)
 
 
@@ -69,7 +74,8 @@ def _add_chat(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 async def _register(given: argparse.Namespace) -> None:
     password = _password(new=True)
     async with Client(given.url) as client:
-        await client.account.register(given.login, given.mail, password, given.first_name, given.last_name)
+        photo: NewAccount = {"image": [given.photo]} if given.photo else {}
+        await client.account.register(given.login, given.mail, password, given.first_name, given.last_name, **photo)
     print(f"Registered as {given.login}. A link is on its way to {given.mail}; open it, or give it to:")
     print("  python -m client_sdk verify 'LINK'")
     print("(A server that has no way to send mail keeps it as a file in its data folder, in mail/new.)")
@@ -113,6 +119,14 @@ def _server(text: str) -> str:
     if not text.startswith(("http://", "https://")):
         raise argparse.ArgumentTypeError(f"it does not look like {URL}")
     return text
+
+
+def _picture(text: str) -> Path:
+    """Return the path of a file that is there."""
+    path = Path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError("there is no such file")
+    return path
 
 
 def _link(text: str) -> tuple[str, str, str]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from pypika import MySQLQuery
 
-from sql.statement import P, compile_
+from sql.statement import LIMIT, P, compile_, each
 from sql.tables import reminder
 from sql.transaction import Tx
 
@@ -22,10 +22,18 @@ _SET = compile_(
     "INSERT INTO `reminder` (`user_id`,`due_at`) VALUES (%(user_id)s,%(due_at)s)"
     " ON DUPLICATE KEY UPDATE `due_at`=COALESCE(`due_at`,VALUES(`due_at`))"
 )
-# Who takes one moves its due time past the lease: a worker that dies leaves it to the next.
+_LIST_DUE = compile_(
+    MySQLQuery.from_(reminder)
+    .select(reminder.user_id, reminder.mailed_at)
+    .where(reminder.due_at <= P("now"))
+    .orderby(reminder.due_at)
+    .limit(LIMIT)
+)
+# Who takes one moves its due time past the lease: a worker that dies leaves it to the next. Rows are locked by their
+# key, never by their due time: whoever holds one may want to change that.
 _CLAIM = compile_(
-    "UPDATE `reminder` SET `lease`=%(lease)s,`due_at`=%(until)s"
-    " WHERE `due_at`<=%(now)s ORDER BY `due_at` LIMIT %(limit)s"
+    "UPDATE `reminder` FORCE INDEX (PRIMARY) SET `lease`=%(lease)s,`due_at`=%(until)s WHERE `due_at`<=%(now)s"
+    " AND `user_id` IN " + str(each("user_ids"))
 )
 _LIST_CLAIMED = compile_(
     MySQLQuery.from_(reminder)
@@ -56,7 +64,8 @@ async def remind(tx: Tx, *, user_id: int, due_at: datetime) -> None:
 
 async def claim(tx: Tx, *, lease: int, until: datetime, limit: int) -> list[Reminder]:
     """Take reminders that are due; they are due again at `until` unless something is done about them."""
-    if not await tx.write(_CLAIM, lease=lease, until=until, now=tx.now, limit=limit):
+    due = sorted(row.user_id for row in await tx.many(_LIST_DUE, Reminder, now=tx.now, limit=limit))
+    if not due or not await tx.write(_CLAIM, lease=lease, until=until, now=tx.now, user_ids=due):
         return []
     return await tx.many(_LIST_CLAIMED, Reminder, lease=lease, until=until)
 

@@ -111,7 +111,8 @@ async def test_what_waits_is_counted_by_index_whoever_else_has_something_waiting
         await plan(database, notification._LIST_BEFORE, **mine, before=2**62, limit=21),
         await plan(database, notification._MARK_READ, **mine, yes=True, up_to=2000),
         await plan(database, relation._SUM_UNREAD, **mine, yes=True, none=0),
-        await plan(database, reminder._CLAIM, lease=1, until=now, now=now, limit=50),
+        await plan(database, reminder._LIST_DUE, now=now, limit=50),
+        await plan(database, reminder._CLAIM, lease=1, until=now, now=now, user_ids=list(range(0, 1000, 50))),
     ]
     for rows in plans:
         for row in rows:

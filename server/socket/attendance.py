@@ -155,6 +155,7 @@ class Attendance:
 
     def _arrived(self, seat: Seat, members: list[str]) -> None:
         """The oldest of too many sockets gives way, wherever it is; one of a process that died is just forgotten."""
+        self._renewed(seat.user_id, members)
         sockets = Socket.list_in(members)
         for oldest in sockets[: max(0, len(sockets) - self._most)]:
             self._note(partial(self._presence.remove, user_id=seat.user_id, socket=oldest), _nothing)

@@ -154,6 +154,15 @@ class Socket(Caller):
         """Return the data of all pushes of that event that came so far."""
         return [push.data for push in self.pushes if push.event == event]
 
+    async def until(self, seq: int) -> list[Push]:
+        """Wait for the push of that number; return all of the log that came so far."""
+
+        def look() -> list[Push] | None:
+            logged = [push for push in self.pushes if "seq" in push.data]
+            return logged if any(push.data["seq"] == seq for push in logged) else None
+
+        return await self._until(look)
+
     async def closed(self) -> str:
         """Wait until the server closed the socket; return why, in the words of python-socketio."""
         return await self._until(lambda: self.reason, open_only=False)

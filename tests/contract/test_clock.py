@@ -23,11 +23,11 @@ async def impatient(build: Build) -> AsyncIterator[World]:
 async def test_an_anonymous_socket_is_closed_after_a_while_unless_it_works(impatient: World) -> None:
     person = await impatient.join(photo=False)
     idle, busy, signed_in = await impatient.open(), await impatient.open(), await person.open()
-    kept = True
-    while kept:
-        assert (await busy.ok("user/me", token=person.token))["user_id"] == person.id
-        kept = idle.reason is None
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(5):
+        while idle.reason is None:
+            assert (await busy.ok("user/me", token=person.token))["user_id"] == person.id
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(idle.closed(), 0.1)
     assert [goodbye["reason"] for goodbye in idle.seen("goodbye")] == ["idle"]
     assert idle.reason != "server disconnect"  # the transport is closed, so that stock clients come back
     await busy.closed()

@@ -79,6 +79,17 @@ async def test_a_repeated_message_gets_the_first_answer(world: World, way: str) 
         await caller.ok("message/send", **other.target, random_id=random_id, message="edge")
 
 
+async def test_the_same_message_sent_twice_at_the_same_moment_is_stored_once(world: World) -> None:
+    me, other = await world.couple()
+    message = other.target | {"random_id": 5, "message": "once"}
+    answers = await asyncio.gather(*(caller.ok("message/send", **message) for caller in (me, me.http, me.http)))
+    assert answers == [answers[0]] * 3
+    nudges = await asyncio.gather(*(me.http.ok("notifications", user_id=other.id, random_id=5) for _ in range(3)))
+    assert nudges == [{}] * 3
+    names = [data.get("kind", name) for name, data in await other.since(0)]
+    assert (names.count("message/new"), names.count("nudge")) == (1, 1)
+
+
 async def test_a_repeat_after_the_end_gets_the_first_answer_or_the_refusal_but_is_not_stored(world: World) -> None:
     me, other = await world.couple()
     first = await me.ok("message/send", **other.target, random_id=5, message="one")

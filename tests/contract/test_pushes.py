@@ -1,29 +1,15 @@
 """The log of pushes: dense numbers, sync, coming back with a cursor, what may no longer be seen."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
-from tests.contract.client import Socket, matching, ok
+from tests.contract.client import matching, ok
 from tests.contract.shapes import CARD, LOGGED, MESSAGE, flag, number, time
 from tests.contract.world import Person, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SYNC = {"events": [{"event": str.isprintable, "data": dict}], "cursor": number, "more": flag}
-
-
-def logged(socket: Socket) -> list[tuple[str, Any]]:
-    """Return the pushes of the log that came on a socket."""
-    return [(push.event, push.data) for push in socket.pushes if "seq" in push.data]
-
-
-async def until(socket: Socket, seq: int) -> list[tuple[str, Any]]:
-    """Wait until a socket has got the push of that number."""
-    async with asyncio.timeout(5):
-        while not any(data["seq"] == seq for _, data in logged(socket)):
-            await asyncio.sleep(0.01)
-    return logged(socket)
 
 
 async def write(one: Person, other: Person, *texts: str) -> None:
@@ -54,15 +40,14 @@ async def test_every_socket_of_a_person_gets_the_log_without_a_hole_as_sync_give
     await act(me, other)
     end = await other.cursor()
     for socket in (*sockets, own):
-        live = await until(socket, end)
+        live = await socket.until(end)
         assert [data["seq"] for _, data in live] == list(range(1, end + 1)), live
         assert all(matching(data["at"], time) for _, data in live)
-    names = [name for name, _ in logged(sockets[0])]
+    names = [name for name, _ in await sockets[0].until(end)]
     expected = {"message/new", "message/read", "notification", "notifications/read", "connection", "profile/changed"}
     assert set(names) == expected | {"settings/changed", "relation/changed"}
     again = [name for name, _ in await other.since(0)]  # what a taken back like had told is void by now
     assert all(two in (one, "void") for one, two in zip(names, again, strict=True)), again
-    assert [data["seq"] for _, data in logged(sockets[1])] == [data["seq"] for _, data in logged(sockets[0])]
 
 
 async def test_sync_answers_exactly_this(world: World, way: str) -> None:
@@ -107,7 +92,7 @@ async def test_sync_has_200_a_page(world: World) -> None:
     texts = [entry["data"]["message"]["message"] for entry in events if entry["event"] == "message/new"]
     assert texts == [f"{n}" for n in range(210)]
     late = await other.open(cursor=start)
-    live = await until(late, second["cursor"])
+    live = await late.until(second["cursor"])
     assert [data["seq"] for _, data in live] == list(range(start + 1, second["cursor"] + 1))
 
 
@@ -118,7 +103,7 @@ async def test_with_a_cursor_what_was_missed_comes_first_then_the_rest_live(worl
     back = await other.open(cursor=start)
     await write(me, other, "live")
     end = await other.cursor()
-    live = await until(back, end)
+    live = await back.until(end)
     assert [data["seq"] for _, data in live] == list(range(start + 1, end + 1))
     texts = [data["message"]["message"] for name, data in live if name == "message/new"]
     assert texts == ["missed one", "missed two", "live"]
@@ -126,7 +111,7 @@ async def test_with_a_cursor_what_was_missed_comes_first_then_the_rest_live(worl
     fresh = await other.open()
     await write(me, other, "another")
     assert (await fresh.push("message/new"))["message"]["message"] == "another"
-    assert {data["seq"] for _, data in logged(fresh)} <= {end + 1, end + 2}
+    assert {push.data["seq"] for push in fresh.pushes} <= {end + 1, end + 2}
 
 
 async def test_what_may_no_longer_be_seen_reads_as_void(world: World) -> None:
@@ -143,7 +128,7 @@ async def test_what_may_no_longer_be_seen_reads_as_void(world: World) -> None:
         matching(data, LOGGED)
     assert [name for name, _ in events[told:]] == ["connection"]
     back = await other.open(cursor=start)
-    assert await until(back, await other.cursor()) == events
+    assert await back.until(await other.cursor()) == events
     mine = await me.since(0)  # for the blocker the blocked one is not there either
     assert "secret" not in str(mine) and other.login not in str(mine)
 

@@ -1,5 +1,6 @@
 """Likes, requests, passes, visits, connections, blocks, complaints: what each answers and whom it tells what."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -89,6 +90,21 @@ async def test_a_request_is_a_like_of_another_kind(world: World, way: str) -> No
     [like] = (await other.http.ok("user/likes"))["likes"]
     assert like["kind"] == "request"
     assert await (await other.over(way)).ok("user/connect", target_id=me.login) == {"state": "connected"}
+    assert (await relation(me, other))["connected"]
+
+
+async def test_two_likes_at_the_same_moment_meet_once(world: World) -> None:
+    me, other = await world.pair()
+    mine, theirs = await me.cursor(), await other.cursor()
+    answers = await asyncio.gather(
+        me.http.ok("user/like", **other.target),
+        other.http.ok("user/like", **me.target),
+        me.ok("user/like", **other.target),
+    )
+    assert True in [answer["connected"] for answer in answers]
+    for person, of, before in ((me, other, mine), (other, me, theirs)):
+        words = [word for word in told(await person.since(before), of) if word not in ("void", "like")]
+        assert sorted(words) == ["connected", "match", "relation/changed"]
     assert (await relation(me, other))["connected"]
 
 

@@ -142,5 +142,4 @@ async def test_without_the_database_events_are_unavailable_and_change_nothing(bu
     async with asyncio.timeout(10):
         while (answer := await socket.answer("user/me"))["code"] != 200:
             assert answer["error"]["name"] == "unavailable"
-            await asyncio.sleep(0.1)
     assert answer["data"]["first_name"] == "Sasha"

@@ -78,7 +78,7 @@ SELECT `login` FROM `account` WHERE `id` IN (%s)×n ORDER BY `id`
 SELECT `login`,`mail`,`expires_at` FROM `link` WHERE `user_id`=%s AND `purpose`=%s AND `nonce_hash`=%s
 SELECT `login`,`mail`,`expires_at` FROM `link` WHERE `user_id`=%s AND `purpose`=%s AND `nonce_hash`=%s FOR UPDATE
 SELECT `login`,`reason`,`about`,`opened_at` FROM `moderation_case` JOIN `account` ON `account`.`id`=`moderation_case`.`user_id` ORDER BY `opened_at`,`login`
-SELECT `low_id`,`high_id`,`connected`,`connected_at`,`active_at`,`last_seq`,`low_liked_at`,`low_requested`,`low_muted`,`low_blocked_at`,`low_read_seq`,`low_unread`,`low_unanswered`,`low_passed_at`,`high_liked_at`,`high_requested`,`high_muted`,`high_blocked_at`,`high_read_seq`,`high_unread`,`high_unanswered`,`high_passed_at` FROM `pair` WHERE (`low_id`,`high_id`) IN ((%s,%s))×n
+SELECT `low_id`,`high_id`,`connected`,`connected_at`,`active_at`,`last_seq`,`low_liked_at`,`low_requested`,`low_muted`,`low_blocked_at`,`low_read_seq`,`low_unread`,`low_unanswered`,`low_passed_at`,`high_liked_at`,`high_requested`,`high_muted`,`high_blocked_at`,`high_read_seq`,`high_unread`,`high_unanswered`,`high_passed_at` FROM `pair` FORCE INDEX (`PRIMARY`) WHERE (`low_id`,`high_id`) IN ((%s,%s))×n
 SELECT `low_id`,`high_id`,`connected`,`connected_at`,`active_at`,`last_seq`,`low_liked_at`,`low_requested`,`low_muted`,`low_blocked_at`,`low_read_seq`,`low_unread`,`low_unanswered`,`low_passed_at`,`high_liked_at`,`high_requested`,`high_muted`,`high_blocked_at`,`high_read_seq`,`high_unread`,`high_unanswered`,`high_passed_at` FROM `pair` WHERE `low_id`=%s AND `high_id`=%s
 SELECT `low_id`,`high_id`,`connected`,`connected_at`,`active_at`,`last_seq`,`low_liked_at`,`low_requested`,`low_muted`,`low_blocked_at`,`low_read_seq`,`low_unread`,`low_unanswered`,`low_passed_at`,`high_liked_at`,`high_requested`,`high_muted`,`high_blocked_at`,`high_read_seq`,`high_unread`,`high_unanswered`,`high_passed_at` FROM `pair` WHERE `low_id`=%s AND `high_id`=%s FOR UPDATE
 SELECT `low_id`,`high_id`,`seq`,`sender_id`,`random_id`,`body`,`sent_at` FROM `message` WHERE (`low_id`,`high_id`,`seq`) IN ((%s,%s,%s))×n
@@ -101,6 +101,7 @@ SELECT `user_id`,`id`,`position`,`file`,`thumbhash`,`added_at` FROM `photo` WHER
 SELECT `user_id`,`id`,`position`,`file`,`thumbhash`,`added_at` FROM `photo` WHERE `user_id`=%s ORDER BY `position`
 SELECT `user_id`,`last_seq` FROM `user_stream` WHERE `user_id` IN (%s)×n FOR UPDATE
 SELECT `user_id`,`last_seq`,`purged_seq`,`auth_epoch`,`sight_epoch` FROM `user_stream` WHERE `user_id` IN (%s)×n
+SELECT `user_id`,`mailed_at` FROM `reminder` WHERE `due_at`<=%s ORDER BY `due_at` LIMIT %s
 SELECT `user_id`,`mailed_at` FROM `reminder` WHERE `due_at`=%s AND `lease`=%s
 SELECT `user_id`,`mailed_at` FROM `reminder` WHERE `user_id`=%s AND `lease`=%s FOR UPDATE
 SELECT `user_id`,`tag` FROM `profile_tag` WHERE `user_id` IN (%s)×n ORDER BY `user_id`,`position`
@@ -147,8 +148,8 @@ UPDATE `profile` SET `sex`=%s WHERE `user_id`=%s
 UPDATE `profile` SET `show_distance`=%s WHERE `user_id`=%s
 UPDATE `profile` SET `show_online`=%s WHERE `user_id`=%s
 UPDATE `profile` SET `wish_age_min`=%s,`wish_age_max`=%s,`wish_distance_max`=%s WHERE `user_id`=%s
+UPDATE `reminder` FORCE INDEX (PRIMARY) SET `lease`=%s,`due_at`=%s WHERE `due_at`<=%s AND `user_id` IN (%s)×n
 UPDATE `reminder` SET `due_at`=%s,`mailed_at`=%s,`lease`=%s WHERE `user_id`=%s
-UPDATE `reminder` SET `lease`=%s,`due_at`=%s WHERE `due_at`<=%s ORDER BY `due_at` LIMIT %s
 UPDATE `report` SET `judged`=%s WHERE `user_id`=%s
 UPDATE `session` SET `ended_at`=%s WHERE `user_id`=%s AND `id`<>%s AND `ended_at` IS NULL
 UPDATE `session` SET `ended_at`=%s WHERE `user_id`=%s AND `id`=%s AND `ended_at` IS NULL AND `expires_at`>%s AND `last_seen_at`>%s
