@@ -50,9 +50,7 @@ def _add_register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     command.add_argument("--mail", required=True)
     command.add_argument("--first-name", required=True)
     command.add_argument("--last-name", required=True)
-    command.add_argument(
-        "--photo", type=_picture, help="a JPEG, PNG or WebP of yourself; likes need one"
-    )
+    command.add_argument("--photo", type=_picture, help="a JPEG, PNG or WebP of yourself; likes need one")
     command.set_defaults(run=_register)
 
 
