@@ -24,7 +24,7 @@ async def choose_photos(
 ) -> list[Chosen] | None:
     """Take in what is new of a list of photos, before anything is locked; None if none was given.
 
-    Raises InvalidPayload (a photo that is not one's own), InvalidImage, RateLimited, Unavailable.
+    Raises InvalidPayload (a photo that is not one's own), InvalidImage, Unavailable.
     """
     if image is UNSET:
         return None

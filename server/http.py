@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,8 @@ async def safe_headers(request: web.Request, handler: Handler) -> web.StreamResp
 def _fault(request: web.Request, fault: web.HTTPException) -> web.Response:
     if request.path.startswith("/api/"):
         response = _response(refused(UnknownEvent()))
-        response.set_status(fault.status)
+        if fault.status != HTTPStatus.NOT_FOUND:
+            response.set_status(fault.status)
     else:
         response = web.Response(text=fault.reason, status=fault.status)
     if allowed := fault.headers.get("Allow"):

@@ -19,6 +19,7 @@ from tests.ground.answers import ok
 from tests.ground.photos import give_photo, image
 from tests.ground.raw import RawSocket
 from tests.ground.server import PASSWORD, Person, RunningServer
+from tests.ground.waiting import until_mailed
 
 HOUR, DAY = 3600, 86_400
 ALICE: dict[str, Any] = {
@@ -65,15 +66,6 @@ async def world(server: RunningServer) -> dict[str, Any]:
     """Return every row of every table."""
     run = server.database.fetch
     return {table: await run(f"SELECT * FROM `{table}`") for (table,) in await run("SHOW TABLES")}
-
-
-async def until_mailed(server: RunningServer) -> None:
-    """Wait until nothing is left to be mailed."""
-    async with asyncio.timeout(5):
-        while True:
-            if not await server.database.fetch("SELECT id FROM outbox"):
-                return
-            await asyncio.sleep(0.005)
 
 
 # -- what is told ------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import aiomysql
 import pymysql
 import pytest
 
-from client_sdk import MatchaError, MessageNew, Unavailable
+from client_sdk import MatchaError, MessageNew, Notification, Unavailable
 from server.outside.passwords import Passwords
 from sql import quota
 from sql.database import Connection, Database, connect_options
@@ -153,10 +153,11 @@ async def test_a_fault_at_any_statement_of_a_send_leaves_it_done_once(server, co
 
 @pytest.mark.config(delivery={"tail_interval": 600.0})
 async def test_a_handler_that_breaks_is_one_answer_and_a_line_in_the_log(server, connected, break_at):
-    alice, _ = connected
-    async with alice.expecting(MessageNew) as echo:
-        await alice.message.send(connected[1].id, "all that was under way is done")
+    alice, bob = connected
+    async with alice.expecting(MessageNew) as echo, bob.expecting(Notification) as told:
+        await alice.message.send(bob.id, "all that was under way is done")
         await echo
+        await told
     break_at(1, pymysql.err.ProgrammingError(1064, "You have an error in your SQL syntax"))
     with pytest.raises(MatchaError) as refusal:
         await alice.profile.me()

@@ -190,9 +190,9 @@ async def test_other_methods_are_refused(http, event):
 
 
 @pytest.mark.parametrize("path", ["", "nope", "user", "user/nope", "user/login/now", "User/login", "admin/ban"])
-async def test_what_is_no_event_is_not_found(http, path):
+async def test_what_is_no_event_is_an_unknown_event(http, path):
     async with http.session.get(f"{http.url}/api/{path}") as response:
-        assert response.status == 404
+        assert response.status == 400
         refused(await response.json(), "unknown_event")
 
 

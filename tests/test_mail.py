@@ -33,6 +33,7 @@ from sql.account import Account, State
 from sql.outbox import Mail
 from tests.ground.accounts import text_of, unsubscribe_path, verification
 from tests.ground.server import PASSWORD, RunningServer
+from tests.ground.waiting import until, until_mailed
 
 HEADERS = {
     *("From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted"),
@@ -122,21 +123,6 @@ async def outbox(server: RunningServer, columns: str = "id") -> list[Any]:
     return await server.database.fetch(f"SELECT {columns} FROM outbox ORDER BY id")
 
 
-async def until(holds: Callable[[], Awaitable[Any]]) -> None:
-    async with asyncio.timeout(5):
-        while True:
-            if await holds():
-                return
-            await asyncio.sleep(0.005)
-
-
-async def until_sent(server: RunningServer) -> None:
-    async def is_empty() -> bool:
-        return not await outbox(server)
-
-    await until(is_empty)
-
-
 def files(server: RunningServer) -> list[bytes]:
     return [path.read_bytes() for path in (server.config.server.data / "mail" / "new").iterdir()]
 
@@ -147,7 +133,7 @@ def files(server: RunningServer) -> list[bytes]:
 @pytest.mark.config(server={"public_url": "https://dating.example.org"}, mail={"sender": "Matcha <us@example.org>"})
 async def test_a_mail_is_a_file_with_one_receiver_and_one_whole_link(server):
     await register(server, "alice")
-    await until_sent(server)
+    await until_mailed(server)
     [file] = files(server)
     mail = email.message_from_bytes(file, policy=default)
     assert set(mail.keys()) == HEADERS
@@ -204,7 +190,7 @@ async def test_an_address_is_one_address(server, mail):
 async def test_a_mail_to_an_international_domain_goes_where_the_dns_says(alone, sink):
     async with sink.listening():  # without SMTPUTF8
         await register(alone, "alice", mail="alice@bücher.example")
-        await until_sent(alone)
+        await until_mailed(alone)
     [envelope] = sink.envelopes
     assert envelope.rcpt_tos == ["alice@xn--bcher-kva.example"]
     assert sink.mails[0]["To"] == "alice@xn--bcher-kva.example"
@@ -296,7 +282,7 @@ async def test_what_waits_is_told_with_a_link_to_hear_no_more(alone, sink):
             template="waiting",
             params=json.dumps(PARAMS | {"kinds": {"visit": 3, "nudge": 1, "news of later": 1}}),
         )
-        await until_sent(alone)
+        await until_mailed(alone)
     [mail], [envelope] = sink.mails, sink.envelopes
     url = "https://a-very-long-name-of-a-dating-site.example.org" + unsubscribe_path(mail)
     assert f"\r\nList-Unsubscribe: <{url}>\r\n".encode() in envelope.content
@@ -318,7 +304,7 @@ def test_other_mails_cannot_be_turned_off(template):
 async def test_a_mail_goes_to_its_receiver_alone(alone, sink):
     async with sink.listening():
         await register(alone, "alice")
-        await until_sent(alone)
+        await until_mailed(alone)
     [envelope] = sink.envelopes
     assert (envelope.mail_from, envelope.rcpt_tos) == ("no-reply@localhost", ["alice@example.org"])
     assert verification(sink.mails[0])["login"] == "alice"
@@ -346,7 +332,7 @@ async def test_the_mail_servers_password_may_have_any_letters_and_goes_encrypted
     server = await start_server(mail={"smtp": sink.url.replace("//", "//us%40example.org:p%3Aw%2Fd%40@")})
     async with sink.listening(authenticator=sink.authenticate, auth_required=True, tls_context=tls):
         await register(server, "alice")
-        await until_sent(server)
+        await until_mailed(server)
     assert sink.logins == [(b"us@example.org", b"p:w/d@")]
 
 
@@ -375,7 +361,7 @@ async def test_while_the_mail_server_is_down_mails_wait_and_are_sent_once_when_i
     await register(alone, "alice")  # which does not wait for the mail
     await until(tried_twice)
     async with sink.listening():
-        await until_sent(alone)
+        await until_mailed(alone)
     assert [envelope.rcpt_tos for envelope in sink.envelopes] == [["alice@example.org"]]
 
 
@@ -383,7 +369,7 @@ async def test_a_mail_that_is_put_off_is_the_same_mail_later(alone, sink):
     sink.answers = ["451 later", "552 full"]
     async with sink.listening():
         await register(alone, "alice")
-        await until_sent(alone)
+        await until_mailed(alone)
     assert sink.answers == []
     assert [envelope.rcpt_tos for envelope in sink.envelopes] == [["alice@example.org"]]
 
@@ -423,7 +409,7 @@ async def test_a_mail_that_cannot_be_sent_for_3_days_is_given_up(alone):
     await until(tried_again)
     assert len(await outbox(alone)) == 2
     alone.clock.advance(3600)
-    await until_sent(alone)
+    await until_mailed(alone)
     assert len([record for record in alone.log if "mail.given_up" in record.getMessage()]) == 2
     assert "alice" not in "".join(record.getMessage() for record in alone.log if "mail." in record.getMessage())
 
@@ -447,7 +433,7 @@ async def test_two_workers_send_each_mail_once(start_server):
     names = sorted(f"somebody{n}@example.org" for n in range(100))
     for name in names:
         await put(first, address=name)
-    await until_sent(second)
+    await until_mailed(second)
     assert sorted(mail["To"] for mail in first.mails.unread()) == names
 
 
@@ -458,7 +444,7 @@ async def test_what_a_worker_took_and_died_with_is_sent_when_its_lease_ends(serv
     assert server.mails.unread() == []
     server.clock.advance(61)
     await server.mails.wait_for("alice@example.org")
-    await until_sent(server)
+    await until_mailed(server)
     assert server.mails.unread() == []
 
 
@@ -482,7 +468,7 @@ async def test_a_worker_held_up_beyond_its_lease_leaves_the_rest_to_the_other(st
         *[value for n, name in enumerate(names) for value in (next(_ids), name, due_at + timedelta(milliseconds=n))],
     )
     async with sink.listening():
-        await until_sent(first)
+        await until_mailed(first)
     receivers = [envelope.rcpt_tos[0] for envelope in sink.envelopes]
     assert [receivers.count(name) for name in names[1:]] == [1, 1]
 
@@ -501,7 +487,7 @@ async def test_a_job_is_done_once_whoever_takes_it(start_server, monkeypatch):
     first, _ = await start_server(), await start_server()
     for n in range(50):
         await put(first, template="test", params=json.dumps({"n": n}))
-    await until_sent(first)
+    await until_mailed(first)
     assert sorted(n for _, n in done) == list(range(50))
     assert len(first.mails.unread("alice@example.org")) == 50
 
@@ -518,6 +504,6 @@ async def test_a_job_that_fails_leaves_nothing_and_is_tried_again(start_server, 
     monkeypatch.setitem(jobs, "test", work)
     server = await start_server()
     await put(server, template="test", params="{}")
-    await until_sent(server)
+    await until_mailed(server)
     assert len(tries) == 2
     assert len(server.mails.unread()) == 1

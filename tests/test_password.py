@@ -24,6 +24,7 @@ from tests.ground.answers import ok, refused
 from tests.ground.raw import RawSocket
 from tests.ground.recorders import SqlRecorder
 from tests.ground.server import PASSWORD, Person, RunningServer
+from tests.ground.waiting import until_mailed
 
 MINUTE = 60
 NEW, NEWER, WRONG = "horse battery staple", "battery staple correct", "wrong horse battery"
@@ -46,13 +47,6 @@ async def ask(server: RunningServer, nobody: Client) -> Ask:
         return reset_id(await server.mails.wait_for(person.mail))
 
     return forget
-
-
-async def until_mailed(server: RunningServer) -> None:
-    """Wait until nothing is left to be mailed or done."""
-    async with asyncio.timeout(5):
-        while await server.database.fetch("SELECT id FROM outbox"):
-            await asyncio.sleep(0.005)
 
 
 async def register(client: Client, login: str, mail: str | None = None) -> int:

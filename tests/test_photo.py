@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from PIL import Image, ImageCms
 
-from client_sdk.errors import AlreadyExists, InvalidImage, InvalidPayload, PhotoRequired, RateLimited, Unavailable
+from client_sdk.errors import AlreadyExists, InvalidImage, InvalidPayload, PhotoRequired, Unavailable
 from server.app import SERVICES
 from server.config import Photos
 from server.outside.pictures.kept import SIZES, VARIANTS, Unreadable
@@ -23,6 +23,7 @@ from server.outside.pictures.workers import Worker
 from sql import photo
 from tests.ground.answers import ok, refused
 from tests.ground.photos import image
+from tests.ground.waiting import until
 
 DAY = 86_400
 
@@ -486,7 +487,7 @@ async def test_an_image_that_takes_too_long_is_refused_and_the_worker_replaced(a
     assert (await alice.profile.save(image=[image("green")])).photo
 
 
-@pytest.mark.config(photos={"timeout": 1.0})
+@pytest.mark.config(photos={"timeout": 1.0, "workers": 1, "queue": 2})
 async def test_one_person_does_not_keep_the_workers_from_all_others(alice, bob, server):
     await alice.profile.save(image=[image("red")])
     photos = server.app[SERVICES].photos
@@ -494,13 +495,15 @@ async def test_one_person_does_not_keep_the_workers_from_all_others(alice, bob, 
     worker._process.send_signal(19)
     first = [asyncio.create_task(photos.take_in([image("blue")], of=alice.id)) for _ in range(2)]
     await asyncio.sleep(0)
-    with pytest.raises(RateLimited):
-        await alice.call("user/save_profile", image=[image("blue")])
+    third = asyncio.create_task(alice.profile.save(image=[image("blue")]))
+    await until(lambda: photos._turns[alice.id]._waiters)
     his = asyncio.create_task(bob.profile.save(image=[image("green")]))
+    await until(lambda: photos._workers._room == 0)
     worker._process.send_signal(18)
     assert (await his).photo
     assert len(await asyncio.gather(*first)) == 2
-    assert not photos._under_way
+    assert (await third).photo
+    assert not photos._turns
 
 
 @pytest.mark.config(photos={"queue": 1, "timeout": 2.0})

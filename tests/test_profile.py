@@ -1,6 +1,5 @@
 """Profiles: what people say of themselves, and what others see of it."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -21,6 +20,7 @@ from tests.ground.accounts import State, set_state, verification
 from tests.ground.answers import ok, refused
 from tests.ground.raw import RawSocket
 from tests.ground.server import PASSWORD, Person, RunningServer
+from tests.ground.waiting import until_mailed
 
 HOUR, DAY = 3600, 86_400
 PARIS, LYON = {"lat": 48.8566, "lon": 2.3522}, {"lat": 45.7640, "lon": 4.8357}
@@ -62,15 +62,6 @@ async def differences(person: Person, **changes: Any) -> dict[str, Any]:
     await person.profile.save(**changes)
     after = await me(person)
     return {name: value for name, value in after.items() if value != before[name] and name != "cursor"}
-
-
-async def until_mailed(server: RunningServer) -> None:
-    """Wait until nothing is left to be mailed."""
-    async with asyncio.timeout(5):
-        while True:
-            if not await server.database.fetch("SELECT id FROM outbox"):
-                return
-            await asyncio.sleep(0.005)
 
 
 # -- saving ------------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from server.wire.pushes import Notice
 from sql.notification import Waiting
 from tests.ground.accounts import State, set_state
 from tests.ground.recorders import SqlRecorder
+from tests.ground.waiting import until
 
 pytestmark = pytest.mark.config(notifications={"sweep": 0.02})
 
@@ -189,7 +190,7 @@ async def test_one_who_cannot_be_told_keeps_nobody_else_from_being_told(server, 
     await server.database.fetch("UPDATE account SET state = 9 WHERE id = %s", away.id)
     server.clock.advance(10 * MINUTE)
     await server.mails.wait_for(carol.mail)
-    assert any("reminder.failed" in record.getMessage() for record in server.log)
+    await until(lambda: any("reminder.failed" in record.getMessage() for record in server.log))
 
 
 async def test_what_comes_while_somebody_is_looked_at_is_not_forgotten(server, alice, carol, away):

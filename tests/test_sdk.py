@@ -5,7 +5,7 @@ import logging
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -35,7 +35,9 @@ from client_sdk import (
     Void,
 )
 from client_sdk.backoff import Backoff
+from client_sdk.types import Settings
 from tests.ground.server import Person
+from tests.ground.waiting import until
 
 ROOT = Path(client_sdk.__file__).parents[1]
 AT = "2026-01-01T12:00:00.000Z"
@@ -157,12 +159,6 @@ async def client(peer: Peer) -> AsyncIterator[Client]:
     async with Client(peer.url, token="t", cursor=0, timeout=3.0, wait=at_once) as client:
         await until(lambda: peer.count("sync") == 1)
         yield client
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def seqs(events: AsyncIterator[Push], count: int) -> list[int | None]:
@@ -447,7 +443,7 @@ async def test_ephemeral_unknown_and_broken_pushes_pass_through_in_order(client:
     assert [event.seq for event in got] == [None, 1, 2, 3, None, 4]
     assert isinstance(got[1], Void) and got[2] == Unknown(event="new/thing", data={"seq": 2, "at": AT, "x": 1}, seq=2)
     assert [type(event) for event in got[3:5]] == [Unknown, Unknown]
-    assert got[5] == SettingsChanged(seq=4, at=got[1].at, settings={"mail_on": True})
+    assert got[5] == SettingsChanged(seq=4, at=got[1].at, settings=Settings(mail_on=True))
 
 
 # Handlers and waiting

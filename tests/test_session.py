@@ -1,7 +1,7 @@
 """Sessions: signing in, being recognised, and the end of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -14,6 +14,7 @@ from tests.ground.answers import ok, refused
 from tests.ground.raw import RawSocket, Refused
 from tests.ground.recorders import SqlRecorder
 from tests.ground.server import PASSWORD, RunningServer
+from tests.ground.waiting import until
 
 MINUTE, DAY = 60, 86_400
 WRONG = "wrong horse battery"
@@ -31,14 +32,6 @@ async def socket(server: RunningServer) -> AsyncIterator[RawSocket]:
     """An anonymous socket."""
     async with await RawSocket.open(server.url) as opened:
         yield opened
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while True:
-            if holds():
-                return
-            await asyncio.sleep(0.005)
 
 
 # -- signing in --------------------------------------------------------------------------------------------------------

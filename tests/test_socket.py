@@ -11,6 +11,7 @@ from server.socket.engine import Transport
 from tests.ground.answers import ok, refused
 from tests.ground.locks import locked
 from tests.ground.raw import RawSocket, Refused
+from tests.ground.waiting import until
 
 
 async def open_as(person):
@@ -129,17 +130,11 @@ async def test_anonymous_sockets_of_one_address_are_few(server, alice):
     async with await open_as(alice) as socket:
         ok(await socket.call("user/me"))
     await sockets.pop().close()
-    await _until(lambda: sum(server.gateway.anonymous.values()) <= 2)
+    await until(lambda: sum(server.gateway.anonymous.values()) <= 2)
     sockets.append(await RawSocket.open(server.url))
     for socket in sockets:
         await socket.close()
-    await _until(lambda: not server.gateway.anonymous)
-
-
-async def _until(fact):
-    async with asyncio.timeout(3):
-        while not fact():
-            await asyncio.sleep(0.005)
+    await until(lambda: not server.gateway.anonymous)
 
 
 async def test_nothing_is_compressed(server):
@@ -238,7 +233,7 @@ async def test_at_rest_nothing_is_left(server, connected):
         await socket.abort()
     await alice.close()
     await bob.close()
-    await _until(lambda: not server.gateway.connections and not server.gateway.eio.sockets)
+    await until(lambda: not server.gateway.connections and not server.gateway.eio.sockets)
     assert not server.gateway.anonymous
 
 
@@ -271,7 +266,7 @@ async def test_of_a_packet_that_is_not_whole_no_bytes_are_kept(server):
         await socket.send('455-1["nope",{"_placeholder":true,"num":0}]')
         for _ in range(4):
             await socket.send(b"x" * 999_999)
-        await _until(lambda: connection.half and len(connection.half.packet.attachments) == 4)
+        await until(lambda: connection.half and len(connection.half.packet.attachments) == 4)
         assert b"".join(connection.half.packet.attachments) == b""
         await socket.send(b"x")
         refused(await socket.answer(1), "unknown_event")

@@ -10,10 +10,10 @@ the column `photo.thumbhash` holds `processed.thumbhash`, and `photo.id` 22 lett
 import asyncio
 import struct
 from base64 import b64encode
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import NamedTuple, TypeVar
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -24,7 +24,7 @@ from server.outside.pictures.store import Store
 from server.outside.pictures.workers import Workers
 from server.outside.tokens import Tokens
 from server.wire.answers import Photo
-from server.wire.errors import RateLimited, Unavailable
+from server.wire.errors import Unavailable
 from sql import photo
 from sql.database import Database, DatabaseDown
 from sql.transaction import CommitUnknown, Tx, transact
@@ -65,7 +65,7 @@ class Photos:
         self._url = f"{config.server.url}/photo"
         self._pause = config.photos.sweep
         self._grace = timedelta(seconds=_GRACE + config.server.event_timeout)
-        self._under_way: Counter[object] = Counter()
+        self._turns: WeakValueDictionary[object, asyncio.Semaphore] = WeakValueDictionary()
         self._database = database
         self._tokens = tokens
         self._clock = clock
@@ -78,18 +78,12 @@ class Photos:
     async def take_in(self, images: list[bytes], *, of: object) -> list[Taken]:
         """Take images of somebody in, all or none; their files go again if no photo names them soon.
 
-        Raises Unreadable, RateLimited (one person can't keep all workers busy), Unavailable, DatabaseDown.
+        One person can't keep all workers busy: what else they send waits. Raises Unreadable, Unavailable, DatabaseDown.
         """
         if not images:
             return []
-        if self._under_way[of] >= _AT_ONCE:
-            raise RateLimited(1)
-        self._under_way[of] += 1
-        try:
+        async with self._turns.setdefault(of, asyncio.Semaphore(_AT_ONCE)):
             return await self._keep([await self._workers.process(image) for image in images])
-        finally:
-            self._under_way[of] -= 1
-            self._under_way += Counter()  # forget who has none
 
     async def _keep(self, processed: list[Processed]) -> list[Taken]:
         files = [self._ids.token() for _ in processed]

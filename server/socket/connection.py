@@ -92,6 +92,8 @@ class Connection:
         self.agent = agent
         self.flood = flood
         self.lane = Lane(options)
+        self.greeted = False
+        """Whether it has tried to join."""
         self.joined = False
         self.session: Session | None = None
         self.heard_at = asyncio.get_running_loop().time()

@@ -249,7 +249,7 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
         try:
             if packet.namespace not in (None, "/"):
                 raise NotFound("There is no such namespace.")
-            self._charge(connection, _HANDSHAKE_COST)
+            self._charge_handshake(connection)
             connection.lane.submit(Order.BARRIER, lambda: self._join(connection, auth))
         except MatchaError as refusal:
             connection.transport.write(connect_error_frame(packet.namespace, refusal.answer()))
@@ -266,6 +266,13 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
             connection.lane.submit(spec.order, lambda: self._run(connection, packet, spec, packet.data[1:]))
         except MatchaError as refusal:
             connection.ack(packet.id, refused(refusal).answer)
+
+    def _charge_handshake(self, connection: Connection) -> None:
+        """The first handshake leaves a socket its whole burst; only who connects pays."""
+        self.callers.take(self._caller(connection), _HANDSHAKE_COST)
+        if connection.greeted:
+            connection.flood.take(_HANDSHAKE_COST, asyncio.get_running_loop().time())
+        connection.greeted = True
 
     def _charge(self, connection: Connection, cost: int) -> None:
         connection.flood.take(cost, asyncio.get_running_loop().time())

@@ -20,6 +20,7 @@ from tests.ground.raw import RawSocket, Refused
 from tests.ground.recorders import SqlRecorder
 from tests.ground.server import PASSWORD
 from tests.ground.strategies import SAMPLES, aim
+from tests.ground.waiting import until_mailed
 
 NEW, WRONG = "horse battery staple", "wrong horse battery"
 HOUR = 3600
@@ -28,12 +29,6 @@ HOUR = 3600
 def _newcomer(login: str, /, **fields: Any) -> dict[str, Any]:
     told = {"login": login, "mail": f"{login}@example.org", "password": PASSWORD}
     return told | {"first_name": "New", "last_name": "Comer"} | fields
-
-
-async def _until_mailed(server: Any) -> None:
-    async with asyncio.timeout(5):
-        while await server.database.fetch("SELECT id FROM outbox"):
-            await asyncio.sleep(0.005)
 
 
 async def _log_in(socket: RawSocket, login: str, password: str = PASSWORD) -> dict[str, Any]:
@@ -190,14 +185,14 @@ async def test_no_link_opens_a_closed_account(server: Any, dial: Any, people: An
     await anna.profile.save(new_mail="anya@example.org", old_pass=PASSWORD)
     move = verification(await server.mails.wait_for("anya@example.org"))
     await server.database.fetch("UPDATE account SET state = %s", int(state))
-    await _until_mailed(server)
+    await until_mailed(server)
     server.mails.forget()
     for link in (verify, move):
         refused(await socket.call("user/verification", link), "invalid_link")
     for mail in (anna.mail, "dave@example.org"):
         assert ok(await socket.call("user/forgot_pass", {"mail": mail})) == {}
         assert ok(await socket.call("user/resend_verification", {"mail": mail})) == {}
-    await _until_mailed(server)
+    await until_mailed(server)
     assert server.mails.unread() == []
     assert {row[0] for row in await server.database.fetch("SELECT state FROM account")} == {int(state)}
 
@@ -298,12 +293,12 @@ async def test_a_stolen_socket_is_not_an_account(server: Any, dial: Any, people:
         ("user/reset_pass", {"new_pass": NEW, "reset_id": anna.token}),
     ):
         refused(await stolen.call(event, payload), "invalid_payload", "invalid_credentials", "invalid_link")
-    await _until_mailed(server)
+    await until_mailed(server)
     assert server.mails.unread() == []
     ok(await _log_in(await dial(), "anna"))
     ok(await stolen.call("user/save_profile", {"new_mail": "anya@example.org", "old_pass": PASSWORD}))
     ok(await stolen.call("user/reset_pass", {"new_pass": NEW, "old_pass": PASSWORD}))
-    await _until_mailed(server)
+    await until_mailed(server)
     told = [mail["Subject"] for mail in server.mails.unread(anna.mail)]
     assert sorted(told) == ["Your mail address is being changed", "Your password was changed"]
 
@@ -363,7 +358,7 @@ async def test_what_is_done_for_an_address_does_not_tell_whose_it_is(
     await set_state(server, await people("banned"), State.BANNED)
     setup = await dial()
     ok(await setup.call("user/registr", _newcomer("dave")))
-    await _until_mailed(server)
+    await until_mailed(server)
     monkeypatch.setattr(Mailer, "wake", lambda self: None)
     mails = ["nobody@example.org", boris.mail, "dave@example.org", "banned@example.org"]
 
@@ -447,7 +442,7 @@ async def test_nothing_that_people_write_gets_into_a_mail(server: Any, dial: Any
     ok(await _log_in(socket, "eve"))
     ok(await socket.call("user/save_profile", {"new_mail": "eva@example.org", "old_pass": PASSWORD}))
     ok(await socket.call("user/reset_pass", {"new_pass": NEW, "old_pass": PASSWORD}))
-    await _until_mailed(server)
+    await until_mailed(server)
     mails = server.mails.unread()
     assert len(mails) == 5
     for mail in mails:

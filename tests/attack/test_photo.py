@@ -31,6 +31,7 @@ from tests.ground.accounts import State, set_state
 from tests.ground.answers import ok, refused
 from tests.ground.healthy import HealthyPair
 from tests.ground.photos import image
+from tests.ground.waiting import until
 
 PLACEHOLDER = '{"_placeholder":true,"num":0}'
 BODY = f'["user/save_profile",{{"image":[{PLACEHOLDER}]}}]'
@@ -314,17 +315,11 @@ async def test_a_worker_that_is_killed_at_work_takes_nobody_with_it(
     [worker] = server.app[SERVICES].photos._workers._all
     worker._process.send_signal(signal.SIGSTOP)
     first = asyncio.create_task(socket.call_raw(BODY, image("green")))
-    await _until(lambda: not server.app[SERVICES].photos._workers._idle)
+    await until(lambda: not server.app[SERVICES].photos._workers._idle)
     second = asyncio.create_task(other.call_raw(BODY, image("blue")))
     worker._process.kill()
     refused(await first, "invalid_image")
     ok(await second)
-
-
-async def _until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 def _resident() -> int:
@@ -341,14 +336,14 @@ async def test_bytes_on_their_way_in_are_bounded(server: Any, dial: Any, healthy
     [first, second] = [await dial() for _ in range(2)]
     await first.send(header)
     await first.send(b"x" * LARGEST)
-    await _until(lambda: _kept(server) == LARGEST)
+    await until(lambda: _kept(server) == LARGEST)
     await second.send(header)
     for _ in range(5):
         await second.send(b"x" * LARGEST)
     refused(await second.answer(1), "rate_limited")
     assert _kept(server) == LARGEST, "what is refused is not kept"
     await first.abort()
-    await _until(lambda: not _kept(server) and not server.gateway.room._taken)
+    await until(lambda: not _kept(server) and not server.gateway.room._taken)
     await second.send(header.replace("455-1", "455-2"))
     for _ in range(5):
         await second.send(b"x" * LARGEST)

@@ -32,10 +32,13 @@ def process(image: bytes, *, most_pixels: int = MOST_PIXELS) -> Processed:
     except Exception as fault:  # there is no end to what decoders stumble over
         raise Unreadable(f"{type(fault).__name__}: {fault}") from fault
     files: dict[str, bytes] = {}
+    encoded: dict[tuple[int, int], tuple[bytes, bytes]] = {}  # a small image is the same in several sizes
     for size, side in sorted(SIZES.items(), key=lambda item: -item[1]):
         picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-        files[f"{size}.webp"] = _encoded(picture, "WEBP", quality=80, method=4)
-        files[f"{size}.jpg"] = _encoded(picture, "JPEG", quality=82, optimize=True, progressive=True)
+        if picture.size not in encoded:
+            webp = _encoded(picture, "WEBP", quality=80, method=4)
+            encoded[picture.size] = webp, _encoded(picture, "JPEG", quality=82, optimize=True, progressive=True)
+        files[f"{size}.webp"], files[f"{size}.jpg"] = encoded[picture.size]
     return Processed(files, _thumbhash(picture), _look(picture))
 
 
