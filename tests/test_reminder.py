@@ -10,6 +10,7 @@ import pytest
 
 from client_sdk import Client
 from handlers.reminder import _due_at
+from server.app import SERVICES
 from server.config import Config
 from server.wire.pushes import Notice
 from sql.notification import Waiting
@@ -25,8 +26,19 @@ MINUTE, DAY = 60, 86_400
 @pytest.fixture
 async def away(server: Any, alice: Any, bob: Any) -> Any:
     """Bob has gone; his token is still good."""
-    await bob.close()
+    await leave(server, bob)
     return bob
+
+
+async def leave(server: Any, person: Any) -> None:
+    """Go, and wait until that is known: by the clock as it stands, which tests move."""
+    await person.close()
+    presence = server.app[SERVICES].presence
+
+    async def is_known() -> bool:
+        return not (await presence.list_tops([person.id]))[person.id].is_socket
+
+    await until(is_known)
 
 
 async def reminder(server: Any, person: Any) -> tuple[datetime | None, datetime | None]:
@@ -184,7 +196,7 @@ async def test_what_a_process_took_and_left_is_taken_by_another(server, alice, a
 
 
 async def test_one_who_cannot_be_told_keeps_nobody_else_from_being_told(server, alice, carol, away):
-    await carol.close()
+    await leave(server, carol)
     for person in (away, carol):
         await alice.notification.nudge(person.id)
     await server.database.fetch("UPDATE account SET state = 9 WHERE id = %s", away.id)

@@ -1,11 +1,14 @@
 """Recorders: every statement on its way to the database, and every line of the log."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any, NamedTuple, Self
 
 import aiomysql
+
+from server.app import _forever
 
 _inside_executemany: ContextVar[bool] = ContextVar("_inside_executemany", default=False)
 
@@ -16,6 +19,8 @@ class Statement(NamedTuple):
     sql: str
     args: Any
     many: bool = False
+    in_background: bool = False
+    """It belongs to no event: one of the server's own loops came by."""
 
 
 class SqlRecorder:
@@ -38,14 +43,14 @@ class SqlRecorder:
     def _recording_execute(self, execute: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def recording(cursor: Any, query: str, args: Any = None) -> Any:
             if not _inside_executemany.get():  # which hands `execute` the text with the rows put in
-                self.statements.append(Statement(query, args))
+                self.statements.append(Statement(query, args, in_background=_in_background()))
             return await execute(cursor, query, args)
 
         return recording
 
     def _recording_executemany(self, executemany: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def recording(cursor: Any, query: str, args: Any) -> Any:
-            self.statements.append(Statement(query, args, many=True))
+            self.statements.append(Statement(query, args, many=True, in_background=_in_background()))
             token = _inside_executemany.set(True)
             try:
                 return await executemany(cursor, query, args)
@@ -53,6 +58,11 @@ class SqlRecorder:
                 _inside_executemany.reset(token)
 
         return recording
+
+
+def _in_background() -> bool:
+    task = asyncio.current_task()
+    return task is not None and getattr(task.get_coro(), "__name__", "") == _forever.__name__
 
 
 class LogRecorder(logging.Handler):
