@@ -276,6 +276,7 @@ async def test_a_body_is_one_object(alice, http, body):
     "kind", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x", "text/json", ""]
 )
 async def test_a_body_is_json_by_its_type_too(alice, http, kind):
+    """R35: no form of another page's gets in."""
     body = json.dumps({"login": "alice", "password": PASSWORD})
     error = refused(await http.post("user/login", data=body, headers={"Content-Type": kind}), "invalid_payload")
     assert error["fields"]["payload"]["code"] == "type"
@@ -334,6 +335,7 @@ async def test_without_a_good_token_one_is_nobody(alice, http):
 
 
 async def test_nobody_signs_in_by_a_query(server, alice, http):
+    """R35: what is in an address is in logs and histories."""
     before = await server.database.fetch("SELECT id FROM session")
     credentials = {"login": "alice", "password": PASSWORD}
     for event in ("user/login", "user/logout", "user/save_profile"):

@@ -104,6 +104,7 @@ async def test_the_mail_goes_to_the_address_as_it_was_registered(server, people,
 )
 @pytest.mark.parametrize("event", ["user/forgot_pass", "user/resend_verification"])
 async def test_what_is_no_address_is_refused_and_mails_nothing(server, alice, event, mail):
+    """R25: two addresses in one, headers in it, what a careless parser takes for another."""
     async with await RawSocket.open(server.url) as socket:
         refused(await socket.call(event, {"mail": mail}), "invalid_payload")
     assert await server.database.fetch("SELECT id FROM outbox") == []
@@ -112,6 +113,7 @@ async def test_what_is_no_address_is_refused_and_mails_nothing(server, alice, ev
 
 @pytest.mark.parametrize("mail", ["alıce@example.org", "аlice@example.org", "alice@exampIe.org"])
 async def test_an_address_that_only_looks_alike_is_another_one(server, alice, nobody, mail):
+    """R25: a mail goes to the address that is kept, never to the one that was asked with."""
     await nobody.account.forgot_password(mail)
     await until_mailed(server)
     assert server.mails.unread() == []
@@ -154,7 +156,7 @@ async def test_asking_tells_nothing_by_answer_or_by_what_is_done_for_it(server, 
         async with await RawSocket.open(server.url) as socket:
             with SqlRecorder() as recorder:
                 await socket.call(event, {"mail": mail})
-            done = tuple((sql, len(args or ())) for sql, args, _ in recorder.statements if "`outbox`" in sql)
+            done = tuple((sql, len(args or ())) for sql, args, *_ in recorder.statements if "`outbox`" in sql)
             others = [sql for sql, *_ in recorder.statements if "`account`" in sql or "`link`" in sql]
             assert not others, "nobody is looked up"
             seen.add((socket.frames[-1], done))

@@ -23,6 +23,7 @@ from server.outside.pictures.workers import Worker
 from sql import photo
 from tests.ground.answers import ok, refused
 from tests.ground.photos import image
+from tests.ground.server import KEY
 from tests.ground.waiting import until
 
 DAY = 86_400
@@ -255,7 +256,7 @@ async def test_a_photo_that_is_known_is_not_sent_again(alice, fetch):
 async def test_a_new_key_signs_and_the_old_one_is_still_read(alice, bob, start_server, fetch):
     photo = (await alice.profile.save(image=[image("red")])).photo
     assert photo
-    rotated = await start_server(session={"keys": ["n" * 40, "k" * 40]})
+    rotated = await start_server(session={"keys": ["a newer key of tests, as widely known", KEY]})
     async with aiohttp.ClientSession() as session, session.get(rotated.url + urlsplit(photo.url["small"]).path) as got:
         assert got.status == 200
     newer = rotated.app[SERVICES].tokens.seal("photo", b"x")

@@ -91,7 +91,7 @@ async def viewer(people):
     return await people("viewer", gender="male")
 
 
-@pytest.mark.config(session={"idle_days": 100, "max_days": 100, "keys": ["k" * 40]})
+@pytest.mark.config(session={"idle_days": 100, "max_days": 100})
 async def test_reports_of_five_old_accounts_hold_a_profile_back(server, alice, crowd, viewer):
     *old, newcomer = crowd
     for _ in range(3):
@@ -116,7 +116,7 @@ async def cases(server):
     )
 
 
-@pytest.mark.config(session={"idle_days": 100, "max_days": 100, "keys": ["k" * 40]}, moderation={"hold_reports": 5})
+@pytest.mark.config(session={"idle_days": 100, "max_days": 100}, moderation={"hold_reports": 5})
 async def test_reports_at_the_same_moment_are_all_counted(server, alice, crowd, viewer):
     await asyncio.gather(*(person.report.send(alice.id, 1) for person in crowd))
     assert alice.login not in await found_by(viewer)

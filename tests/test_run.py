@@ -27,7 +27,7 @@ from server.embedded.redis import Redis
 from tests.ground.mails import Mails
 from tests.ground.photos import image
 from tests.ground.portraits import draw_pool
-from tests.ground.server import Person
+from tests.ground.server import KEY, Person
 
 ROOT = Path(__file__).parent.parent
 PATIENCE = 20.0  # seconds after which a wait has failed; a good run takes a small part of it
@@ -371,7 +371,7 @@ def test_servers_that_are_named_are_used_and_no_private_one_is_started(
 async def test_two_processes_on_one_database_and_redis_deliver_to_each_other(
     start: Start, tmp_path: Path, external: dict[str, str]
 ):
-    shared = external | {"MATCHA_SESSION_KEYS": json.dumps(["k" * 40]), "MATCHA_DELIVERY_TAIL_INTERVAL": "600"}
+    shared = external | {"MATCHA_SESSION_KEYS": json.dumps([KEY]), "MATCHA_DELIVERY_TAIL_INTERVAL": "600"}
     one, other = (start("run", tmp_path / name, **shared).ready() for name in ("one", "other"))
     async with Person(one.url, "alice") as alice, Person(other.url, "bob") as bob:
         await alice.join(Mails(one.data / "mail"), image=[image()])

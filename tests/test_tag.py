@@ -42,6 +42,7 @@ async def test_a_tag_that_fewer_than_five_use_is_not_told(server, crowd):
 
 
 async def test_wildcards_are_letters_and_no_tag_has_them(crowd):
+    """R54."""
     for prefix in ("%", "_", "\\", "t%", "t_a", "%a%a%a%a", "\\%", "#tea", "te a"):
         assert await used(crowd[0], prefix) == [], prefix
 

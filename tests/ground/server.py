@@ -22,6 +22,7 @@ from tests.ground.clock import FakeClock
 from tests.ground.mails import Mails
 
 PASSWORD = "correct horse battery"
+KEY = "the key of tests, known to whoever reads this"
 _PLACES: dict[str, Places] = defaultdict(Places)
 """The towns of each database, which never change: read once for all servers of a run."""
 
@@ -113,7 +114,7 @@ def config_for(servers: Any, data: Path, **options: dict[str, Any]) -> Config:
         "server": {"data": data},
         "database": {"url": servers.database_url},
         "redis": {"url": servers.redis_url},
-        "session": {"keys": ["k" * 40]},
+        "session": {"keys": [KEY]},
         "password": {"time_cost": 1, "memory_kib": 8, "parallelism": 1},
         "delivery": {"tail_interval": 0.2},
         "mail": {"retry": 0.2},
