@@ -25,7 +25,6 @@ def lines(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     yield lambda: written.getvalue().split("\n")[:-1]
     root.handlers[:], root.level = before
     logging.captureWarnings(False)
-    structlog.reset_defaults()
 
 
 def test_text_can_not_pretend_to_be_another_record(lines: Lines):

@@ -368,7 +368,7 @@ async def test_what_is_done_for_an_address_does_not_tell_whose_it_is(
             ok(await socket.call(event, payload))
         [frame] = [frame for frame in socket.frames if frame.startswith("43")]
         sql = tuple(
-            (text, len(args or ())) for text, args, _ in recorder.statements if "`user_stream`.`auth" not in text
+            (text, len(args or ())) for text, args, *_ in recorder.statements if "`user_stream`.`auth" not in text
         )
         return re.sub(r"\d{6,}", "<id>", frame), sql
 
