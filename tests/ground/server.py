@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from aiohttp.web_app import _cached_build_middleware
 
 from client_sdk import Client
 from server.app import GATEWAY, SERVICES, create_app
@@ -63,6 +64,7 @@ class RunningServer:
             yield self
         finally:
             await runner.cleanup()
+            _cached_build_middleware.cache_clear()  # it would keep every application that there was
 
     @asynccontextmanager
     async def database_down(self) -> AsyncIterator[None]:
