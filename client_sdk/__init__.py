@@ -3,6 +3,7 @@
 from msgspec import UNSET
 
 from client_sdk.client import Client
+from client_sdk.draft import Draft
 from client_sdk.errors import (
     AlreadyExists,
     Blacklisted,
@@ -17,6 +18,7 @@ from client_sdk.errors import (
     NotConnected,
     NotFound,
     NotVerified,
+    OutboxError,
     PhotoRequired,
     RateLimited,
     SessionEnded,
@@ -24,8 +26,10 @@ from client_sdk.errors import (
     Unavailable,
     UnknownEvent,
 )
+from client_sdk.outbox import Outbox
 from client_sdk.pushes import (
     ConnectionChanged,
+    DraftRefused,
     Goodbye,
     MessageNew,
     MessageRead,
@@ -49,6 +53,8 @@ __all__ = [
     "Client",
     "ConnectionChanged",
     "ConnectionLost",
+    "Draft",
+    "DraftRefused",
     "Forbidden",
     "Goodbye",
     "Internal",
@@ -65,6 +71,8 @@ __all__ = [
     "NotVerified",
     "Notification",
     "NotificationsRead",
+    "Outbox",
+    "OutboxError",
     "PhotoRequired",
     "Presence",
     "ProfileChanged",

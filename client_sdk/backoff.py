@@ -1,5 +1,6 @@
 """How long to wait before trying again."""
 
+import math
 from collections.abc import Callable
 
 LONGEST = 60.0
@@ -15,16 +16,21 @@ class Backoff:
         self._window = 1.0
         self._least = 0.0
 
-    def start(self, reason: str = "", retry_after: float | None = None) -> None:
+    def start(self, reason: str = "", retry_after: object = None) -> None:
         """Begin anew after a connection that was good, and ended for `reason`."""
         self._window = WINDOWS.get(reason, 1.0)
-        self._least = retry_after or 0.0
+        self._least = _seconds(retry_after)
 
-    def fail(self, retry_after: float | None = None) -> None:
+    def fail(self, retry_after: object = None) -> None:
         """Note a failure; the server may have said when to come back at the earliest."""
         self._window = min(LONGEST, max(1.0, 2 * self._window))
-        self._least = retry_after or 0.0
+        self._least = _seconds(retry_after)
 
     def delay(self) -> float:
         """Return how many seconds to wait now."""
         return self._least + self._random() * self._window
+
+
+def _seconds(retry_after: object) -> float:
+    """Return what a server said, if it makes sense."""
+    return retry_after if isinstance(retry_after, int | float) and 0 <= retry_after < math.inf else 0.0

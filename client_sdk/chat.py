@@ -51,15 +51,10 @@ async def _await_change(client: Client, login: str, changes: Subscription[Push])
 
 async def _find(client: Client, login: str) -> Card | None:
     """Return the card of the connected person with this login."""
-    cursor = None
-    while True:
-        page = await client.relation.connections(limit=50, cursor=cursor)
-        for connection in page:
-            if connection.user.login.casefold() == login.casefold():
-                return connection.user
-        cursor = page.cursor
-        if cursor is None:
-            return None
+    async for connection in client.relation.all_connections():
+        if connection.user.login.casefold() == login.casefold():
+            return connection.user
+    return None
 
 
 async def _show_history(client: Client, person: Card) -> int:

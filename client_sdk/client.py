@@ -5,6 +5,7 @@ import contextlib
 import logging
 import random as random_
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar, overload
 from weakref import WeakSet
@@ -17,6 +18,7 @@ from client_sdk.feed import Feed
 from client_sdk.lifeline import Lifeline
 from client_sdk.message import Messages
 from client_sdk.notification import Notifications
+from client_sdk.outbox import Outbox
 from client_sdk.place import Towns
 from client_sdk.presence import Presences
 from client_sdk.profile import Profiles
@@ -41,7 +43,9 @@ Handler = Callable[[E], Awaitable[None]]
 class Client:
     """A connection to a matcha42 server, as one user or, without a token and before a login, as nobody.
 
-    `cursor` is the `seq` of the last push that was seen, to go on from there; `timeout` is in seconds, for each call.
+    `login` (or mail) and `password` sign in whenever there is no token. `cursor` is the `seq` of the last push that was
+    seen, to go on from there. `outbox` is a file for what is posted, so that it survives the program; one user's, and
+    in use by one client at a time. `timeout` is in seconds, for each call. Tests give `wait` and `random`.
     """
 
     def __init__(
@@ -49,7 +53,10 @@ class Client:
         url: str,
         *,
         token: str | None = None,
+        login: str | None = None,
+        password: str | None = None,
         cursor: int | None = None,
+        outbox: Path | None = None,
         timeout: float = 15.0,
         wait: Callable[[float], Awaitable[Any]] = asyncio.sleep,
         random: Callable[[], float] = random_.random,
@@ -72,7 +79,19 @@ class Client:
         self.tag = Tags(self)
         self.place = Towns(self)
         self.sync = Sync(self)
-        self._feed = Feed(cursor, self.sync.since, self._publish, self._finish, wait=wait, random=random)
+        self.outbox = Outbox(self, outbox, wait=wait, random=random)
+        self._credentials = (login, password) if login is not None and password is not None else None
+        self._wait = wait
+        self._random = random
+        self._feed = Feed(
+            cursor,
+            self.sync.since,
+            self._publish,
+            self._finish,
+            self.presence.reopened,
+            wait=wait,
+            random=random,
+        )
         self._lifeline = Lifeline(url, self._auth, self._feed, timeout=timeout, wait=wait, random=random)
         self._handlers: list[tuple[type[Push], Handler[Any]]] = []
         self._subscriptions: WeakSet[Subscription[Any]] = WeakSet()
@@ -94,7 +113,10 @@ class Client:
     # Opening and closing
 
     async def connect(self) -> None:
-        """Connect, and with a token sign in; raise what the server refuses with, or ConnectionLost."""
+        """Connect, and with a token or a password sign in.
+
+        Raises what the server refuses with; ConnectionLost when it cannot be reached; OutboxError.
+        """
         if self._lifeline.is_open:
             return
         if self._tasks:
@@ -102,11 +124,17 @@ class Client:
         self._feed.clear()
         await self._lifeline.open()
         self._tasks = [asyncio.create_task(self._feed.run()), asyncio.create_task(self._dispatch(self.events()))]
-        if self.token is not None:
+        try:
             await self._recognise()
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
-        """Close the connection; handlers that still run are cancelled."""
+        """Close the connection; handlers that still run are cancelled, and what was posted is sent no more.
+
+        `await client.outbox.drained()` before it lets the outbox be emptied.
+        """
         await self._lifeline.close()
         self._finish()
         others = [task for task in self._tasks if task is not asyncio.current_task()]
@@ -201,16 +229,18 @@ class Client:
         return {"token": self.token} | ({} if self.cursor is None else {"cursor": self.cursor})
 
     async def _recognise(self) -> None:
-        try:
+        """Find out who one is, or sign in, or be nobody."""
+        if self.token is not None:
             me = await self.profile.me()
-        except BaseException:
-            await self.close()
-            raise
-        self.id = me.user_id
-        self._feed.start(me.cursor)
+            self.id = me.user_id
+            self._feed.start(me.cursor)
+            self.outbox.start(me.user_id)
+        elif self._credentials is not None:
+            await self.session.login(*self._credentials)
 
     def _sign_in(self, answer: LoggedIn) -> None:
-        """Be this user from now on, as the server already takes this socket to be."""
+        """Be this user from now on, as the server already takes this socket to be. Raises OutboxError."""
+        self.outbox.start(answer.user_id)
         self.token, self.id = answer.token, answer.user_id
         self._feed.start(answer.cursor)
         self._lifeline.want()
@@ -218,6 +248,7 @@ class Client:
     def _sign_out(self) -> None:
         """Be nobody again: the server closes this connection, `connect` makes a new one."""
         self.token = self.id = self._feed.cursor = None
+        self.presence.forget()
         self._lifeline.end(SessionEnded("You have logged out."))
 
     async def _serve(self) -> None:
@@ -226,10 +257,14 @@ class Client:
 
     def _publish(self, event: Push) -> None:
         event.__dict__["client"] = self
+        self.presence.heard(event)
+        self.outbox.heard(event)
         for subscription in list(self._subscriptions):
             subscription.put(event)
 
     def _finish(self) -> None:
+        self.presence.stop()
+        self.outbox.stop(self._lifeline.over or ConnectionLost("The client is closed."))
         for subscription in list(self._subscriptions):
             subscription.end()
 

@@ -49,6 +49,12 @@ class ConnectionLost(MatchaError):
     name = "connection_lost"
 
 
+class OutboxError(MatchaError):
+    """The file of the outbox is another user's, in use by another client, or cannot be read or written."""
+
+    name = "outbox_error"
+
+
 class InvalidPayload(MatchaError):
     """Fields are missing, unknown, of the wrong type or out of range; `fields` says which."""
 

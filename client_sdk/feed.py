@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from client_sdk.backoff import Backoff
-from client_sdk.errors import MatchaError
+from client_sdk.errors import ConnectionLost, MatchaError
 from client_sdk.pushes import Push, Resync, parse, seq_of
 from client_sdk.types import SyncPage
 
@@ -23,6 +23,7 @@ class Feed:
         sync: Callable[[int], Awaitable[SyncPage]],
         publish: Callable[[Push], None],
         finish: Callable[[], None],
+        reopened: Callable[[], None],
         *,
         wait: Callable[[float], Awaitable[Any]],
         random: Callable[[], float],
@@ -32,6 +33,7 @@ class Feed:
         self._sync = sync
         self._publish = publish
         self._finish = finish
+        self._reopened = reopened
         self._wait = wait
         self._random = random
         self.clear()
@@ -49,6 +51,7 @@ class Feed:
     def opened(self) -> None:
         """A connection was made: what was missed before it comes before what it brings."""
         self._steps.put_nowait(self._catch_up)
+        self._reopened()
 
     def heard(self, event: str, data: Any) -> None:
         """A push arrived."""
@@ -97,6 +100,8 @@ class Feed:
             except MatchaError as error:
                 if self._ended or error.code in (400, 401):
                     raise
+                if isinstance(error, ConnectionLost):
+                    continue  # the call has waited for the connection, which may be back just now
                 backoff.fail(error.retry_after)
                 await self._wait(backoff.delay())
 

@@ -152,10 +152,11 @@ class Lifeline:
             await link.close()
             if self.over is not None:
                 return
-            if link.answered:
-                backoff.start(link.goodbye.get("reason", ""), link.goodbye.get("retry_after"))
+            reason, retry_after = str(link.goodbye.get("reason", "")), link.goodbye.get("retry_after")
+            if link.answered or reason == "draining":
+                backoff.start(reason, retry_after)
             else:
-                backoff.fail(link.goodbye.get("retry_after"))
+                backoff.fail(retry_after)
             try:
                 link = await self._redial(backoff)
             except MatchaError as refusal:

@@ -1,27 +1,42 @@
 """Messages between two connected people."""
 
-import secrets
+from collections.abc import AsyncIterator
 
 from msgspec import UNSET, UnsetType
 
+from client_sdk.draft import Draft
 from client_sdk.errors import AlreadyExists
-from client_sdk.noun import Noun
-from client_sdk.types import History, Sent
+from client_sdk.noun import Noun, draw
+from client_sdk.types import History, Message, Sent
 
 
 class Messages(Noun):
-    """Messages."""
+    """Messages: texts of 1 to 4000 characters, numbered from 1 in each conversation by their `seq`."""
+
+    def post(self, user_id: int, text: str, random_id: int | None = None) -> Draft:
+        """Put a text into the outbox, to be sent as soon as possible after those posted to this person before.
+
+        Returns at once; `await` what it returns to wait until the message has arrived. Lost connections, limits and
+        a server that is down only delay it. With a file, it is on the disk when this returns.
+
+        Raises Unauthorized, ConnectionLost, SessionEnded when nobody is signed in or the client is closed, and
+        OutboxError when the file can't be written. Awaiting it raises Blacklisted, NotFound, NotConnected,
+        InvalidPayload, and AlreadyExists for another text's `random_id`; then also `DraftRefused` is told.
+        """
+        return self._client.outbox.post(user_id, text, random_id)
 
     async def send(self, user_id: int, text: str, random_id: int | None = None) -> Sent:
-        """Send a text; it arrives once, however often the connection is lost on the way.
+        """Send a text now, beside the outbox, and return where it stands; a lost connection doesn't double it.
 
-        Raises Blacklisted, NotFound, NotConnected, RateLimited, and AlreadyExists for another text's `random_id`.
+        Raises Blacklisted, NotFound, NotConnected, InvalidPayload, RateLimited, and AlreadyExists for another text's
+        `random_id`; ConnectionLost when there was no answer in time: only with the same `random_id` is it safe to
+        repeat that.
         """
         if random_id is not None:
             return await self._send(user_id, text, random_id)
         while True:
             try:
-                return await self._send(user_id, text, _draw())
+                return await self._send(user_id, text, draw())
             except AlreadyExists:
                 continue  # that number was used for another text, long ago
 
@@ -32,10 +47,20 @@ class Messages(Noun):
         after: int | UnsetType = UNSET,
         limit: int | UnsetType = UNSET,
     ) -> History:
-        """Return messages, newest first, or with `after` (a `seq`) oldest first. Raises NotFound, NotConnected."""
+        """Return up to `limit` messages (20; at most 100), newest first, or with `after` (a `seq`) oldest first.
+
+        Also of somebody one was connected with. Raises NotFound, NotConnected, InvalidPayload.
+        """
         return await self._again(
             History, "message/history", target_user_id=user_id, before=before, after=after, limit=limit
         )
+
+    async def all(self, user_id: int, after: int = 0) -> AsyncIterator[Message]:
+        """Yield the conversation from after a `seq` to its end, oldest first. Raises NotFound, NotConnected."""
+        while page := await self.history(user_id, after=after, limit=_LONGEST):
+            for message in page:
+                yield message
+            after = page[-1].seq
 
     async def read(self, user_id: int, seq: int) -> None:
         """Say that everything up to `seq` was read. Raises NotFound, NotConnected."""
@@ -49,6 +74,4 @@ class Messages(Noun):
         return await self._again(Sent, "message/send", target_user_id=user_id, message=text, random_id=random_id)
 
 
-def _draw() -> int:
-    """Return any int32."""
-    return secrets.randbits(32) - 2**31
+_LONGEST = 100

@@ -15,15 +15,22 @@ class Details(TypedDict, total=False):
     """What a person may say about themselves; what is left out stays, None clears."""
 
     gender: str | None
+    """`male`, `female`, `nonbinary`."""
     age: int | None
+    """18 to 120 years; or give the day:"""
     birth_date: date | str | None
     image: Sequence[str | bytes | Path] | None
     """All photos in order, the main one first: a `photo_id` of one's own each, or the bytes or path of a new image."""
     description: str | None
+    """Up to 4000 characters."""
     sex: Sequence[str] | None
+    """The genders that are sought; none of them means all."""
     tags: Sequence[str] | None
+    """Up to 20, of up to 32 letters, digits and `-`."""
     gps: Gps | Mapping[str, float] | None
+    """Degrees; made coarse before it is stored."""
     wish: Wish | Mapping[str, int | None] | None
+    """Ages in years and the distance in km; nobody else sees it."""
 
 
 class Changes(Details, total=False):
@@ -56,12 +63,15 @@ class Profiles(Noun):
         return await self._again(Me, "user/me")
 
     async def get(self, user_id: int) -> Profile:
-        """Return someone's profile; they see the visit. Raises NotFound."""
+        """Return someone's profile; they see the visit. Raises NotFound, InvalidPayload (oneself), RateLimited."""
         return await self._again(Profile, "profile", target_user_id=user_id)
 
     async def save(self, **changes: Unpack[Changes]) -> OwnProfile:
         """Change the given fields of one's own profile and return it.
 
-        Raises InvalidPayload, InvalidImage, AlreadyExists.
+        A new mail address counts once the link is used that it is mailed.
+
+        Raises InvalidPayload, InvalidImage, AlreadyExists (the login), InvalidCredentials, NotVerified, Forbidden (with
+        a new login or mail), RateLimited, Unavailable; OSError, ValueError for images that can't be read or sent.
         """
         return await self._again(OwnProfile, "user/save_profile", **with_images(changes))

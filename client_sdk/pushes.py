@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from client_sdk.types import Card, Message, OwnProfile, Record, Sent, Settings
+from client_sdk.errors import MatchaError
+from client_sdk.record import Record
+from client_sdk.types import Card, Message, OwnProfile, Settings
 
 if TYPE_CHECKING:
     from client_sdk.client import Client
+    from client_sdk.draft import Draft
 
 log = logging.getLogger("client_sdk")
 
@@ -43,10 +46,30 @@ class MessageNew(Push, frozen=True, kw_only=True):
     user_id: int
     message: Message
 
-    async def reply(self, text: str) -> Sent:
-        """Send a text to the other person, through the client that received this."""
+    @property
+    def _client(self) -> "Client":
         client: Client = self.__dict__["client"]
-        return await client.message.send(self.user_id, text)
+        return client
+
+    @property
+    def mine(self) -> bool:
+        """Whether one wrote it oneself, here or elsewhere."""
+        return self.message.from_user_id != self.user_id
+
+    def reply(self, text: str, random_id: int | None = None) -> "Draft":
+        """Post a text to the other person, through the client that received this; see `message.post`.
+
+        `event.reply(…)` puts it into the outbox, `await event.reply(…)` waits until it has arrived.
+        """
+        return self._client.message.post(self.user_id, text, random_id)
+
+    async def read(self) -> None:
+        """Say that one has read the conversation up to here. Raises NotFound, NotConnected."""
+        await self._client.message.read(self.user_id, self.message.seq)
+
+    async def typing(self) -> None:
+        """Let the other person know that one is writing to them. Raises NotFound, NotConnected."""
+        await self._client.message.typing(self.user_id)
 
 
 @push("message/read")
@@ -148,6 +171,15 @@ class Resync(Push, frozen=True, kw_only=True):
     """Made here: too much was missed to be told one by one; read the state anew, pushes go on after `cursor`."""
 
     cursor: int
+
+
+class DraftRefused(Push, frozen=True, kw_only=True):
+    """Made here: what was posted to `user_id` will not arrive, and is out of the outbox; `error` says why."""
+
+    user_id: int
+    text: str
+    random_id: int
+    error: MatchaError
 
 
 def parse(event: str, data: Any) -> Push:

@@ -22,5 +22,8 @@ class Reports(Noun):
     """Reports of others."""
 
     async def send(self, user_id: int, reason: int, comment: str | UnsetType = UNSET) -> None:
-        """Report someone, who never learns by whom; see `Reason`. Works for any id. Raises RateLimited."""
+        """Report someone, who never learns by whom; see `Reason`. Works for any id.
+
+        A comment has up to 1000 characters. Raises InvalidPayload, RateLimited.
+        """
         await self._client.insist("report", target_user_id=user_id, report_id=reason, comment=comment)

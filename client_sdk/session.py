@@ -10,7 +10,8 @@ class Sessions(Noun):
     async def login(self, login: str, password: str) -> LoggedIn:
         """Sign this client in, by login or mail; on a client that is signed in already, only get another token.
 
-        Raises InvalidCredentials, NotVerified, RateLimited.
+        The session lasts 30 days, or 7 without use. Raises InvalidCredentials, NotVerified, Forbidden (the account is
+        closed), RateLimited, Unavailable; OutboxError when the client's outbox is somebody else's.
         """
         answer = await self._once(LoggedIn, "user/login", login=login, password=password)
         if self._client.token is None:
@@ -18,7 +19,10 @@ class Sessions(Noun):
         return answer
 
     async def logout(self, login: str | None = None, password: str | None = None) -> None:
-        """End this session and with it this client; with login and password, end all sessions of that account."""
+        """End this session and with it this client; with login and password, end all sessions of that account.
+
+        Raises Unauthorized, InvalidCredentials, NotVerified, Forbidden, RateLimited, Unavailable.
+        """
         if login is not None:
             await self._client.call("user/logout", login=login, password=password)
             return
@@ -26,7 +30,7 @@ class Sessions(Noun):
         self._client._sign_out()
 
     async def list(self) -> SessionList:
-        """Return where one is signed in, newest first."""
+        """Return where one is signed in, newest first, a hundred at most."""
         return await self._again(SessionList, "user/sessions")
 
     async def end(self, session_id: str) -> None:

@@ -14,11 +14,15 @@ class Choices(TypedDict, total=False):
     read_receipts: bool
     mail_on: bool
     language: str
+    """`en`, `ru`, `fr`."""
 
 
 class OwnSettings(Noun):
     """One's own settings."""
 
     async def change(self, **choices: Unpack[Choices]) -> Settings:
-        """Change what is given, and return all settings; with nothing given, only return them."""
+        """Change what is given, and return all settings; with nothing given, only return them.
+
+        Raises InvalidPayload.
+        """
         return await self._again(Settings, "user/settings", **choices)

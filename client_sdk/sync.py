@@ -8,5 +8,8 @@ class Sync(Noun):
     """The log."""
 
     async def since(self, cursor: int | None) -> SyncPage:
-        """Return up to 200 pushes after `cursor`; None asks for the newest cursor only."""
+        """Return up to 200 pushes after `cursor`, a `seq`; None asks for the newest cursor only.
+
+        `resync` says that the cursor is too old, or ahead of the log: then there are none.
+        """
         return await self._again(SyncPage, "sync", cursor=cursor)

@@ -1,36 +1,20 @@
-"""What the server answers, as frozen structs; fields that a newer server adds are ignored."""
+"""What the server answers, as frozen structs; fields that a newer server adds are ignored.
 
-from collections.abc import Iterator, Sequence
+Written by `make generate`, from the shapes in server/wire/answers.py.
+"""
+
 from datetime import date, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import msgspec
 
-T = TypeVar("T")
+from client_sdk.record import Keyed, Listing, Record
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """The base of everything that comes in."""
+class Registered(Record, frozen=True, kw_only=True):
+    """The id of an account."""
 
-
-class Listing(Record, Generic[T], frozen=True, kw_only=True):
-    """An answer that can be read like the list which is its first field."""
-
-    def _items(self) -> Sequence[T]:
-        items: Sequence[T] = getattr(self, self.__struct_fields__[0])
-        return items
-
-    def __len__(self) -> int:
-        return len(self._items())
-
-    def __iter__(self) -> Iterator[T]:
-        return iter(self._items())
-
-    def __getitem__(self, index: int) -> T:
-        return self._items()[index]
-
-
-# People
+    user_id: int
 
 
 class Photo(Record, frozen=True, kw_only=True):
@@ -42,7 +26,7 @@ class Photo(Record, frozen=True, kw_only=True):
 
 
 class Card(Record, frozen=True, kw_only=True):
-    """A person in a list, as the caller may see them; `distance` in km."""
+    """A person in a list, as the caller may see them; `distance` in km, `score` 0–1 and its parts in `why`."""
 
     user_id: int
     login: str
@@ -57,26 +41,123 @@ class Card(Record, frozen=True, kw_only=True):
     online: bool | None = None
     last_seen: datetime | None = None
     score: float | None = None
-    why: dict[str, float] = {}
+    why: dict[str, float] = msgspec.field(default_factory=dict)
 
 
-class Profile(Card, frozen=True, kw_only=True):
-    """A person's page, as the caller may see it."""
+class Message(Record, frozen=True, kw_only=True):
+    """A message; `random_id` only on one's own."""
 
+    seq: int
+    from_user_id: int
+    message: str
+    sent_at: datetime
+    random_id: int | None = None
+
+
+class Connection(Record, frozen=True, kw_only=True):
+    """Someone the caller is connected with."""
+
+    user: Card
+    connected_at: datetime
+    last_message: Message | None = None
+    unread: int = 0
+    their_read_seq: int | None = None
+
+
+class Connections(Listing[Connection], frozen=True, kw_only=True):
+    """A page of connections, last activity first."""
+
+    connections: tuple[Connection, ...]
+    cursor: str | None = None
+
+
+class Sent(Record, frozen=True, kw_only=True):
+    """Where in the conversation a message stands, and since when."""
+
+    seq: int
+    sent_at: datetime
+
+
+class History(Listing[Message], frozen=True, kw_only=True):
+    """A stretch of a conversation, and how far each side has read."""
+
+    messages: tuple[Message, ...]
+    my_read_seq: int
+    their_read_seq: int | None = None
+
+
+class Notice(Record, frozen=True, kw_only=True):
+    """Something that happened, `count` times since it was read last; nobody stands behind a `moderation`."""
+
+    seq: int
+    kind: str
+    user: Card | None = None
+    count: int = 1
+    at: datetime
+    read: bool = False
+
+
+class Notices(Listing[Notice], frozen=True, kw_only=True):
+    """A page of notifications, newest first, and how many are unread in all."""
+
+    notifications: tuple[Notice, ...]
+    unread: int
+    cursor: str | None = None
+
+
+class UnreadLeft(Record, frozen=True, kw_only=True):
+    """How many notifications are still unread."""
+
+    unread: int
+
+
+class Place(Record, frozen=True, kw_only=True):
+    """A town; `country` is its ISO 3166 code of two letters."""
+
+    place_id: int
+    name: str
+    country: str
+
+
+class Places(Listing[Place], frozen=True, kw_only=True):
+    """Towns that begin alike, largest first."""
+
+    places: tuple[Place, ...]
+
+
+class Standing(Record, frozen=True, kw_only=True):
+    """Whether somebody is here; None where that is unknown or hidden. `last_seen` is rounded down to 10 minutes."""
+
+    online: bool | None = None
+    last_seen: datetime | None = None
+
+
+class Watched(Keyed[Standing], frozen=True, kw_only=True):
+    """How those stand who are watched from now on, by user id."""
+
+    presence: dict[str, Standing]
+
+
+class OwnProfile(Record, frozen=True, kw_only=True):
+    """One's own profile, as others may come to see it."""
+
+    user_id: int
+    login: str
+    first_name: str
     last_name: str
+    age: int | None = None
+    gender: str | None = None
     description: str | None = None
-    sex: tuple[str, ...] | None = None
+    sex: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    photo: Photo | None = None
     photos: tuple[Photo, ...] = ()
-    liked_me: bool = False
-    liked: bool = False
-    requested_me: bool = False
-    requested: bool = False
-    connected: bool = False
+    place: str | None = None
+    fame: int | None = None
 
 
 class Gps(Record, frozen=True, kw_only=True):
-    """A position in degrees."""
+    """A position in degrees: the centre of the cell that is kept."""
 
     lat: float
     lon: float
@@ -90,31 +171,6 @@ class Wish(Record, frozen=True, kw_only=True):
     distance_max: int | None = None
 
 
-class Unread(Record, frozen=True, kw_only=True):
-    """How much waits to be read."""
-
-    messages: int = 0
-    notifications: int = 0
-
-
-class OwnProfile(Record, frozen=True, kw_only=True):
-    """One's own profile."""
-
-    user_id: int
-    login: str
-    first_name: str
-    last_name: str
-    age: int | None = None
-    gender: str | None = None
-    description: str | None = None
-    sex: tuple[str, ...] | None = None
-    tags: tuple[str, ...] = ()
-    photo: Photo | None = None
-    photos: tuple[Photo, ...] = ()
-    place: str | None = None
-    fame: int | None = None
-
-
 class Settings(Record, frozen=True, kw_only=True):
     """What others may see of one, and how one is told."""
 
@@ -125,53 +181,38 @@ class Settings(Record, frozen=True, kw_only=True):
     language: str = "en"
 
 
-class Me(OwnProfile, frozen=True, kw_only=True):
-    """One's own profile, what only oneself sees of it, and the newest cursor."""
+class Unread(Record, frozen=True, kw_only=True):
+    """How much waits to be read."""
 
-    cursor: int
+    messages: int = 0
+    notifications: int = 0
+
+
+class Me(OwnProfile, frozen=True, kw_only=True):
+    """One's own profile, what only oneself sees of it, and the newest `cursor` of the log."""
+
     mail: str | None = None
     birth_date: date | None = None
     gps: Gps | None = None
     wish: Wish | None = None
     settings: Settings = Settings()
     unread: Unread = Unread()
-
-
-# Accounts and sessions
-
-
-class Registered(Record, frozen=True, kw_only=True):
-    """The id of an account."""
-
-    user_id: int
-
-
-class LoggedIn(Record, frozen=True, kw_only=True):
-    """A new session."""
-
-    token: str
-    user_id: int
-    expires_at: datetime
     cursor: int
 
 
-class SessionLine(Record, frozen=True, kw_only=True):
-    """One of one's sessions; `current` is the one that asks."""
+class Profile(Card, frozen=True, kw_only=True):
+    """A person's page, as the caller may see it."""
 
-    session_id: str
-    started_at: datetime
-    last_seen: datetime
-    agent: str = ""
-    current: bool = False
-
-
-class SessionList(Listing[SessionLine], frozen=True, kw_only=True):
-    """One's live sessions, newest first."""
-
-    sessions: tuple[SessionLine, ...]
-
-
-# Relations
+    last_name: str
+    description: str | None = None
+    sex: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    photos: tuple[Photo, ...] = ()
+    liked_me: bool = False
+    liked: bool = False
+    requested_me: bool = False
+    requested: bool = False
+    connected: bool = False
 
 
 class Liked(Record, frozen=True, kw_only=True):
@@ -182,7 +223,7 @@ class Liked(Record, frozen=True, kw_only=True):
 
 
 class Requested(Record, frozen=True, kw_only=True):
-    """The request is noted: `state` is `requested`, or `connected` when it was mutual."""
+    """The request is noted: `requested`, or `connected` when it was mutual."""
 
     state: str
 
@@ -217,96 +258,6 @@ class Blocks(Listing[Block], frozen=True, kw_only=True):
     cursor: str | None = None
 
 
-class Visit(Record, frozen=True, kw_only=True):
-    """Someone who looked at the caller's profile, and when last."""
-
-    user: Card
-    visited_at: datetime
-
-
-class Visits(Listing[Visit], frozen=True, kw_only=True):
-    """A page of the caller's visitors, newest first."""
-
-    visits: tuple[Visit, ...]
-    cursor: str | None = None
-
-
-# Messages
-
-
-class Sent(Record, frozen=True, kw_only=True):
-    """Where in the conversation a message stands, and since when."""
-
-    seq: int
-    sent_at: datetime
-
-
-class Message(Record, frozen=True, kw_only=True):
-    """A message; `random_id` only on one's own."""
-
-    seq: int
-    from_user_id: int
-    message: str
-    sent_at: datetime
-    random_id: int | None = None
-
-
-class History(Listing[Message], frozen=True, kw_only=True):
-    """A stretch of a conversation, and how far each side has read."""
-
-    messages: tuple[Message, ...]
-    my_read_seq: int
-    their_read_seq: int | None = None
-
-
-class Connection(Record, frozen=True, kw_only=True):
-    """Someone the caller is connected with."""
-
-    user: Card
-    connected_at: datetime
-    last_message: Message | None = None
-    unread: int = 0
-    their_read_seq: int | None = None
-
-
-class Connections(Listing[Connection], frozen=True, kw_only=True):
-    """A page of connections, last activity first."""
-
-    connections: tuple[Connection, ...]
-    cursor: str | None = None
-
-
-# Notifications
-
-
-class Notice(Record, frozen=True, kw_only=True):
-    """Something that happened, `count` times since it was read last; nobody stands behind a `moderation`."""
-
-    seq: int
-    kind: str
-    user: Card | None = None
-    count: int = 1
-    at: datetime
-    read: bool = False
-
-
-class Notices(Listing[Notice], frozen=True, kw_only=True):
-    """A page of notifications, newest first, and how many are unread in all."""
-
-    notifications: tuple[Notice, ...]
-    unread: int
-    cursor: str | None = None
-
-
-class UnreadLeft(Record, frozen=True, kw_only=True):
-    """How many notifications are still unread."""
-
-    unread: int
-
-
-# Search
-
-
 class FunnelStep(Record, frozen=True, kw_only=True):
     """How many people are left after a filter, rounded to 10."""
 
@@ -321,56 +272,32 @@ class Page(Listing[Card], frozen=True, kw_only=True):
     cursor: str | None = None
     distance_max: int | None = None
     partial: bool = False
-    funnel: tuple[FunnelStep, ...] | None = None
+    funnel: tuple[FunnelStep, ...] = ()
 
 
-class TagCount(Record, frozen=True, kw_only=True):
-    """A tag and how many use it."""
+class LoggedIn(Record, frozen=True, kw_only=True):
+    """A new session: its `token`, until when, and where the log of pushes stands."""
 
-    tag: str
-    count: int
-
-
-class TagCounts(Listing[TagCount], frozen=True, kw_only=True):
-    """Tags that begin alike, most used first."""
-
-    tags: tuple[TagCount, ...]
+    token: str
+    user_id: int
+    expires_at: datetime
+    cursor: int
 
 
-class Place(Record, frozen=True, kw_only=True):
-    """A town; `country` is its ISO 3166 code of two letters."""
+class SessionLine(Record, frozen=True, kw_only=True):
+    """One of one's sessions; `current` is the one that asks."""
 
-    place_id: int
-    name: str
-    country: str
-
-
-class Places(Listing[Place], frozen=True, kw_only=True):
-    """Towns that begin alike, largest first."""
-
-    places: tuple[Place, ...]
+    session_id: str
+    started_at: datetime
+    last_seen: datetime
+    agent: str = ""
+    current: bool = False
 
 
-# Presence
+class SessionList(Listing[SessionLine], frozen=True, kw_only=True):
+    """One's live sessions, newest first."""
 
-
-class Standing(Record, frozen=True, kw_only=True):
-    """Whether somebody is here; None where that is unknown or hidden. `last_seen` is rounded down to 10 minutes."""
-
-    online: bool | None = None
-    last_seen: datetime | None = None
-
-
-class Watched(Record, frozen=True, kw_only=True):
-    """How the people stand who are watched from now on: `watched[user_id].online`."""
-
-    presence: dict[str, Standing]
-
-    def __getitem__(self, user_id: int) -> Standing:
-        return self.presence[str(user_id)]
-
-
-# The log
+    sessions: tuple[SessionLine, ...]
 
 
 class LoggedPush(Record, frozen=True, kw_only=True):
@@ -387,3 +314,30 @@ class SyncPage(Listing[LoggedPush], frozen=True, kw_only=True):
     cursor: int
     more: bool = False
     resync: bool = False
+
+
+class TagCount(Record, frozen=True, kw_only=True):
+    """A tag and how many use it."""
+
+    tag: str
+    count: int
+
+
+class TagCounts(Listing[TagCount], frozen=True, kw_only=True):
+    """Tags that begin alike, most used first."""
+
+    tags: tuple[TagCount, ...]
+
+
+class Visit(Record, frozen=True, kw_only=True):
+    """Someone who looked at the caller's profile, and when last."""
+
+    user: Card
+    visited_at: datetime
+
+
+class Visits(Listing[Visit], frozen=True, kw_only=True):
+    """A page of the caller's visitors, newest first."""
+
+    visits: tuple[Visit, ...]
+    cursor: str | None = None

@@ -193,6 +193,7 @@ async def _check(ctx: Context, name: str, found: Account | None, password: str) 
     hits = [
         await windows.hit(
             f"login:address:{ctx.address}",
+            name="login_failures_address",
             limit=ctx.limit("login_failures_address"),
             window=limits.login_failures_address_window,
         )
@@ -202,6 +203,7 @@ async def _check(ctx: Context, name: str, found: Account | None, password: str) 
             hits.append(
                 await windows.hit(
                     f"login:account:{target}",
+                    name="login_failures_account",
                     limit=ctx.limit("login_failures_account"),
                     window=limits.login_failures_account_window,
                 )
@@ -235,6 +237,7 @@ async def lock_caller(ctx: Context) -> Account:
 
 async def prove_by_name(ctx: Context, name: str, password: str) -> Account:
     """Return the account of this login (or mail) and password. Raises InvalidCredentials, RateLimited, Unavailable."""
+    await ctx.once("room", ctx.services.passwords.look_for_room)
     by = account.get_by_mail(ctx.tx, mail=name) if "@" in name else account.get_by_login(ctx.tx, login=name)
     return await prove(ctx, name, await by, password)
 
@@ -272,4 +275,4 @@ async def spend(ctx: Context, user_id: int, act: quota.Act, *, limit: str, targe
     used = await quota.count_up(ctx.tx, user_id=user_id, act=act, day=ctx.today, target_id=target_id)
     if used > ctx.limit(limit):
         tomorrow = datetime.combine(ctx.today + timedelta(days=1), time())
-        raise RateLimited((tomorrow - ctx.now).total_seconds())
+        raise RateLimited((tomorrow - ctx.now).total_seconds(), limit=limit)

@@ -97,6 +97,7 @@ async def register(
 async def _count(ctx: Context) -> None:
     await ctx.services.windows.hit(
         f"registration:{ctx.address}",
+        name="registrations",
         limit=ctx.limit("registrations"),
         window=ctx.config.limits.registrations_window,
     )

@@ -3,7 +3,7 @@
 from handlers import access
 from handlers.card import as_seen_by, list_cards
 from server.context import Context
-from server.wire.answers import Connection, Connections, Shape, iso
+from server.wire.answers import Card, Connection, Connections, Shape, iso
 from server.wire.events import Order, event
 from server.wire.fields import Cursor, Limit
 from server.wire.pushes import ConnectionChanged, Kind, Push, renders
@@ -47,7 +47,7 @@ async def render_connection(ctx: Context, pushes: list[Push]) -> list[Shape | No
     return [_connection(push, cards.get(push.other_id)) for push in pushes]
 
 
-def _connection(push: Push, card: object) -> Shape | None:
+def _connection(push: Push, card: Card | None) -> Shape | None:
     if not push.number:
         return ConnectionChanged(user_id=push.other_id, state="closed")
     return ConnectionChanged(user_id=push.other_id, state="connected", user=card) if card else None

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import structlog
+
 from handlers import access
 from server.context import Context
 from server.wire.errors import RateLimited
@@ -9,17 +11,23 @@ from sql import account, link, profile
 from sql.account import Account, State
 from sql.link import Purpose
 
+log = structlog.get_logger("mail")
+
 
 async def count_mail(ctx: Context, mail: str) -> None:
     """Count a mail to this mailbox, asked for from this address. Raises RateLimited, Unavailable."""
     windows, limits = ctx.services.windows, ctx.config.limits
     await windows.hit(
         f"mail:mailbox:{access.digest(account.mail_key(mail))}",
+        name="mails_mailbox",
         limit=ctx.limit("mails_mailbox"),
         window=limits.mails_mailbox_window,
     )
     await windows.hit(
-        f"mail:address:{ctx.address}", limit=ctx.limit("mails_address"), window=limits.mails_address_window
+        f"mail:address:{ctx.address}",
+        name="mails_address",
+        limit=ctx.limit("mails_address"),
+        window=limits.mails_address_window,
     )
 
 
@@ -27,7 +35,8 @@ async def may_mail(ctx: Context, mail: str) -> bool:
     """Count a mail too, and tell whether it may leave: where nobody may learn of it, the answer is the same if not."""
     try:
         await count_mail(ctx, mail)
-    except RateLimited:
+    except RateLimited as refusal:
+        log.info("mails.limited", limit=refusal.limit, seldom=refusal.limit)
         return False
     return True
 

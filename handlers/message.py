@@ -17,7 +17,7 @@ _UNANSWERED_FOR = 3600
 _NEWEST = 2**31
 
 
-@event("message/send", methods=("GET", "POST"))
+@event("message/send", methods=("GET", "POST"), pushes=("message/new", "notification"))
 async def send(ctx: Context, *, target_user_id: UserId, random_id: Int32, message: Body) -> Sent:
     """Send a text to a connected person; both are pushed `message/new`.
 
@@ -63,7 +63,7 @@ async def _repeated(ctx: Context, pair: Pair, random_id: int, body: str) -> Sent
 async def _append(ctx: Context, pair: Pair, random_id: int, body: str) -> Sent:
     mine, theirs = pair.side(ctx.user_id), pair.side(pair.other(ctx.user_id))
     if mine.unanswered >= ctx.limit("unanswered"):
-        raise RateLimited(_UNANSWERED_FOR, "Wait for an answer before you write more.")
+        raise RateLimited(_UNANSWERED_FOR, "Wait for an answer before you write more.", limit="unanswered")
     sent_at = max(ctx.now, pair.active_at or ctx.now)  # who waited for the lock does not write into the past
     pair.last_seq += 1
     pair.active_at = sent_at
@@ -81,13 +81,14 @@ async def _append(ctx: Context, pair: Pair, random_id: int, body: str) -> Sent:
 
 
 def _one_direction(fields: dict[str, object]) -> None:
+    """`before` or `after`, not both."""
     if "before" in fields and "after" in fields:
         raise InvalidPayload.of("after", "conflict", "Give before or after, not both.")
 
 
 @event("message/history", order=Order.CONCURRENT, methods=("GET",), check=_one_direction)
 async def history(
-    ctx: Context, *, target_user_id: UserId, before: Seq = _NEWEST, after: Seq = ABSENT, limit: HistoryLimit = 20
+    ctx: Context, *, target_user_id: UserId, before: Seq = ABSENT, after: Seq = ABSENT, limit: HistoryLimit = 20
 ) -> History:
     """Return messages before a number, newest first, or after one, oldest first.
 
@@ -98,7 +99,7 @@ async def history(
         raise NotConnected
     key = {"low_id": pair.low_id, "high_id": pair.high_id, "limit": limit}
     if after is ABSENT:
-        rows = await message.list_before(ctx.tx, before=before, **key)
+        rows = await message.list_before(ctx.tx, before=_NEWEST if before is ABSENT else before, **key)
     else:
         rows = await message.list_after(ctx.tx, after=after, **key)
     tells = await profile.list_with_receipts(ctx.tx, user_ids=[target_user_id])
@@ -109,7 +110,7 @@ async def history(
     )
 
 
-@event("message/read")
+@event("message/read", pushes=("message/read",))
 async def read(ctx: Context, *, target_user_id: UserId, seq: Seq) -> Nothing:
     """Note how far one has read; it never goes back.
 
@@ -133,7 +134,7 @@ async def read(ctx: Context, *, target_user_id: UserId, seq: Seq) -> Nothing:
     return Nothing()
 
 
-@event("message/typing")
+@event("message/typing", pushes=("message/typing",))
 async def typing(ctx: Context, *, target_user_id: UserId) -> Nothing:
     """Let a connected person know that one is writing; whether they are there shows nowhere.
 

@@ -14,7 +14,7 @@ from sql.quota import Act
 _NEWEST = 2**63 - 1
 
 
-@event("notifications", methods=("GET", "POST"))
+@event("notifications", methods=("GET", "POST"), pushes=("notification",))
 async def nudge(ctx: Context, *, user_id: UserId, random_id: Int32) -> Nothing:
     """Let somebody, the receiver `user_id`, know that one thinks of them; a repeat of a random_id does nothing more.
 
@@ -52,7 +52,7 @@ def _shape(row: notification.Notification, user: Card | None) -> Notification:
     return Notification(seq=row.seq, kind=row.kind.word, user=user, count=row.times, at=iso(row.at), read=row.is_read)
 
 
-@event("notifications/read")
+@event("notifications/read", pushes=("notifications/read",))
 async def read(ctx: Context, *, seq: Seq) -> UnreadLeft:
     """Mark as read what was told up to this number of the log; one's own sockets are pushed `notifications/read`."""
     newest = await notification.get_newest_unread(ctx.tx, user_id=ctx.user_id, up_to=seq)

@@ -36,13 +36,14 @@ async def mail_reset(ctx: Context, address: str) -> None:
 
 
 def _one_way(fields: dict[str, Any]) -> None:
+    """Either `reset_id` or `old_pass`."""
     if "reset_id" in fields and "old_pass" in fields:
         raise InvalidPayload.of("reset_id", "conflict", "Give reset_id or old_pass, not both.")
     if "reset_id" not in fields and "old_pass" not in fields:
         raise InvalidPayload.of("reset_id", "required", "Give reset_id or old_pass.")
 
 
-@event("user/reset_pass", public=True, order=Order.BARRIER, cost=3, check=_one_way)
+@event("user/reset_pass", public=True, order=Order.BARRIER, cost=3, check=_one_way, pushes=("goodbye",))
 async def reset(
     ctx: Context, *, new_pass: NewPassword, reset_id: LinkId = ABSENT, old_pass: Password = ABSENT
 ) -> Nothing:
@@ -91,6 +92,7 @@ async def _count_notice(ctx: Context) -> None:
     """Count apart from the mails that anybody may ask for: strangers can't keep the owner from a new password."""
     await ctx.services.windows.hit(
         f"mail:notice:{ctx.user_id}",
+        name="mails_mailbox",
         limit=ctx.limit("mails_mailbox"),
         window=ctx.config.limits.mails_mailbox_window,
     )

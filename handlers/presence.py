@@ -21,7 +21,7 @@ from sql.relation import Pair
 _HIDDEN = answers.Presence(online=None, last_seen=None)
 
 
-@event("user/set_online", methods=("GET",))
+@event("user/set_online", methods=("GET",), pushes=("presence",))
 async def set_online(ctx: Context) -> bool:
     """Be here for five minutes without a socket, as long as there is one with it, and no longer away.
 
@@ -32,7 +32,7 @@ async def set_online(ctx: Context) -> bool:
     return True
 
 
-@event("user/set_offline", methods=("GET",))
+@event("user/set_offline", methods=("GET",), pushes=("presence",))
 async def set_offline(ctx: Context) -> bool:
     """Be away, whatever sockets there are, until `user/set_online` or the next socket. Raises Unavailable."""
     was_here = await ctx.once("away", lambda: ctx.services.presence.set_offline(ctx.user_id))

@@ -61,7 +61,7 @@ async def me(ctx: Context) -> Me:
     )
 
 
-@event("user/save_profile", credentials=True, cost=3, check=details.check)
+@event("user/save_profile", credentials=True, cost=3, check=details.check, pushes=("profile/changed",))
 async def save(
     ctx: Context,
     *,
@@ -173,7 +173,7 @@ async def mail_new_address(ctx: Context, address: str, *, user_id: int, nonce: s
         await ctx.mail("mail", own._replace(mail=address), nonce=nonce)
 
 
-@event("profile", methods=("GET",))
+@event("profile", methods=("GET",), pushes=("notification",))
 async def get(ctx: Context, *, target_user_id: UserId) -> answers.Profile:
     """Return somebody's page, and note the visit, once an hour. Raises NotFound, RateLimited."""
     pair = await access.get_visible_pair(ctx, target_user_id)

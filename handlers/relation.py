@@ -104,14 +104,14 @@ def stance(pair: Pair, user_id: int) -> Stance:
 # -- events ------------------------------------------------------------------------------------------------------------
 
 
-@event("user/like", methods=("GET",))
+@event("user/like", methods=("GET",), pushes=("connection", "relation/changed", "notification"))
 async def like_somebody(ctx: Context, *, target_user_id: UserId) -> Liked:
     """Like somebody, quietly. Raises NotFound, PhotoRequired, RateLimited."""
     pair = await _wish(ctx, target_user_id, request=False)
     return Liked(liked=True, connected=pair.connected)
 
 
-@event("user/connect", methods=("GET",))
+@event("user/connect", methods=("GET",), pushes=("connection", "relation/changed", "notification"))
 async def request_connection(ctx: Context, *, target_id: Login) -> Requested:
     """Ask somebody, by login, to be connected. Raises NotFound, PhotoRequired, RateLimited."""
     target = await account.get_by_login(ctx.tx, login=target_id)
@@ -162,13 +162,13 @@ async def _tell_of_wish(ctx: Context, before: Pair, pair: Pair) -> None:
         await notify(ctx, pair, target_user_id, Notice.LIKE)
 
 
-@event("user/unlike")
+@event("user/unlike", pushes=("connection", "relation/changed", "notification"))
 async def unlike_somebody(ctx: Context, *, target_user_id: UserId) -> Nothing:
     """Take a like back; that ends a connection. Any id will do."""
     return await _take_back(ctx, target_user_id, unlike, begin=True)
 
 
-@event("user/disconnect", methods=("GET",))
+@event("user/disconnect", methods=("GET",), pushes=("connection", "relation/changed", "notification"))
 async def end_connection(ctx: Context, *, target_user_id: UserId) -> Nothing:
     """End a connection for both; what was written stays readable. Any id will do."""
     return await _take_back(ctx, target_user_id, disconnect, begin=True)
@@ -204,7 +204,7 @@ async def _tell_of_end(ctx: Context, before: Pair, pair: Pair) -> None:
         await notify(ctx, pair, pair.other(ctx.user_id), Notice.UNLIKE)
 
 
-@event("user/pass")
+@event("user/pass", pushes=("relation/changed",))
 async def pass_over_somebody(ctx: Context, *, target_user_id: UserId) -> Nothing:
     """Note that one is not interested: search shows this person no more. Raises NotFound."""
     pair = await access.lock_visible_pair(ctx, target_user_id)
@@ -214,13 +214,13 @@ async def pass_over_somebody(ctx: Context, *, target_user_id: UserId) -> Nothing
     return Nothing()
 
 
-@event("user/unpass")
+@event("user/unpass", pushes=("relation/changed",))
 async def unpass_somebody(ctx: Context, *, target_user_id: UserId) -> Nothing:
     """Undo a pass. Any id will do."""
     return await _take_back(ctx, target_user_id, unpass)
 
 
-@event("user/block", methods=("GET",))
+@event("user/block", methods=("GET",), pushes=("connection", "relation/changed"))
 async def block_somebody(ctx: Context, *, target_user_id: UserId) -> Nothing:
     """Block somebody: to each the other is gone. Raises NotFound."""
     pair, is_there = await access.lock_any_pair(ctx, target_user_id, begin=True)
@@ -240,7 +240,7 @@ async def block_somebody(ctx: Context, *, target_user_id: UserId) -> Nothing:
     return Nothing()
 
 
-@event("user/unblock", methods=("GET",))
+@event("user/unblock", methods=("GET",), pushes=("relation/changed",))
 async def unblock_somebody(ctx: Context, *, target_user_id: UserId) -> Nothing:
     """Lift a block; nothing comes back by itself. Any id will do."""
     answer = await _take_back(ctx, target_user_id, unblock)

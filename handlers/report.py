@@ -17,7 +17,7 @@ from sql.quota import Act
 from sql.transaction import Tx
 
 
-@event("report", methods=("GET",))
+@event("report", methods=("GET",), pushes=("notification",))
 async def report_somebody(
     ctx: Context, *, target_user_id: UserId, report_id: ReportId, comment: Comment = ""
 ) -> Nothing:

@@ -45,6 +45,7 @@ _MARKS = 500
 
 
 def _in_order(fields: dict[str, Any]) -> None:
+    """`age_min` is not above `age_max`, nor `fame_min` above `fame_max`."""
     for least, most in (("age_min", "age_max"), ("fame_min", "fame_max")):
         if least in fields and most in fields and fields[least] > fields[most]:
             raise InvalidPayload.of(least, "order", "The least cannot be above the most.")

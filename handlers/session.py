@@ -52,12 +52,13 @@ async def _fresh_hash(ctx: Context, proven: Account, password: str) -> str | Non
 
 
 def _both_or_none(fields: dict[str, Any]) -> None:
+    """`login` and `password` go together."""
     if len(fields) == 1:
         missing = "password" if "login" in fields else "login"
         raise InvalidPayload.of(missing, "required", "Give login and password, or neither.")
 
 
-@event("user/logout", public=True, order=Order.BARRIER, cost=3, check=_both_or_none)
+@event("user/logout", public=True, order=Order.BARRIER, cost=3, check=_both_or_none, pushes=("goodbye",))
 async def logout(ctx: Context, *, login: Login = ABSENT, password: Password = ABSENT) -> Nothing:
     """End this session; or, with login and password, all sessions of the account.
 
@@ -101,7 +102,7 @@ async def list_sessions(ctx: Context) -> Sessions:
     )
 
 
-@event("user/end_session", order=Order.BARRIER)
+@event("user/end_session", order=Order.BARRIER, pushes=("goodbye",))
 async def end_session(ctx: Context, *, session_id: SessionId) -> Nothing:
     """End one of one's own sessions, this one or another. Raises NotFound."""
     if not await _end(ctx, session_id):

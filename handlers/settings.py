@@ -14,7 +14,7 @@ from sql import account, profile
 from sql.account import Account, State
 
 
-@event("user/settings")
+@event("user/settings", pushes=("settings/changed", "presence"))
 async def change(
     ctx: Context,
     *,

@@ -55,6 +55,7 @@ class Method:
     event: str
     fields: dict[str, Field]
     answer: Any
+    says: str
 
 
 # -- the SDK -----------------------------------------------------------------------------------------------------------
@@ -88,6 +89,7 @@ def _observed(method: Any) -> Method:
         event=event,
         fields={field: of_mark[mark] for field, mark in sent.items()},
         answer=None if returns is type(None) else returns,
+        says=f"{type(method.__self__).__doc__} {method.__doc__}",
     )
 
 
@@ -164,6 +166,12 @@ def test_the_sdk_reads_every_field_of_an_answer(method):
         assert len(answer.__struct_fields__) == 1
     else:
         assert {*method.answer.__struct_fields__} == {*answer.__struct_fields__}
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.event)
+def test_a_method_of_the_sdk_names_the_errors_that_its_event_names(method):
+    named = {word for word in re.findall(r"\w+", registry[method.event].handler.__doc__) if word in CLASSES}
+    assert named - ALWAYS <= {*re.findall(r"\w+", method.says)}
 
 
 # -- who may call ------------------------------------------------------------------------------------------------------

@@ -11,8 +11,6 @@ from random import Random
 from typing import Any
 
 import pytest
-import socketio
-from aiohttp import web
 
 import client_sdk
 from client_sdk import (
@@ -21,9 +19,11 @@ from client_sdk import (
     Client,
     ConnectionLost,
     Goodbye,
+    InvalidCredentials,
     InvalidPayload,
     MatchaError,
     MessageNew,
+    Presence,
     Push,
     RateLimited,
     Resync,
@@ -36,110 +36,11 @@ from client_sdk import (
 )
 from client_sdk.backoff import Backoff
 from client_sdk.types import Settings
+from tests.ground.peer import AT, SILENCE, Peer, at_once, message, refused
 from tests.ground.server import Person
 from tests.ground.waiting import until
 
 ROOT = Path(client_sdk.__file__).parents[1]
-AT = "2026-01-01T12:00:00.000Z"
-ME = {"user_id": 1, "login": "alice", "first_name": "Alice", "last_name": "A"}
-SILENCE = object()
-
-
-def refused(name: str, code: int = 400, **details: Any) -> dict[str, Any]:
-    return {"code": code, "error": {"name": name, "message": name, **details}}
-
-
-def message(seq: int, text: str = "hi") -> dict[str, Any]:
-    said = {"seq": seq, "from_user_id": 2, "message": text, "sent_at": AT}
-    return {"seq": seq, "at": AT, "user_id": 2, "message": said}
-
-
-class Peer:
-    """A server of a few lines that can be told to lose, repeat, hold back and hang up."""
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.log: list[dict[str, Any]] = []
-        """What `sync` knows: the data of `message/new` pushes, by seq."""
-        self.seen: list[tuple[str, Any]] = []
-        self.auths: list[Any] = []
-        self.answers: dict[str, Any] = {}
-        """event → an answer, a list of answers used up one by one, or a function of the payload."""
-        self.refusals: list[dict[str, Any]] = []
-        self.page = 200
-        self._sio = socketio.AsyncServer(async_mode="aiohttp", cors_allowed_origins="*")
-        self._sio.on("connect", self._connect)
-        self._sio.on("*", self._event)
-        self._runner: web.AppRunner | None = None
-        self._requests: list[web.Request] = []
-
-    async def start(self, port: int = 0) -> None:
-        app = web.Application()
-        self._sio.attach(app)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", port).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-
-    async def stop(self) -> None:
-        await self.drop()
-        assert self._runner is not None
-        await self._runner.cleanup()
-
-    async def drop(self) -> None:
-        """Cut every connection without a word."""
-        for request in self._requests:
-            if request.transport is not None:
-                request.transport.abort()
-        self._requests.clear()
-
-    async def push(self, *seqs: int, logged: bool = True) -> None:
-        for seq in seqs:
-            if logged:
-                self.log.append(message(seq))
-            await self.emit("message/new", message(seq))
-
-    async def emit(self, event: str, data: Any) -> None:
-        await self._sio.emit(event, data)
-
-    def count(self, event: str) -> int:
-        return sum(name == event for name, _ in self.seen)
-
-    async def _connect(self, sid: str, environ: dict[str, Any], auth: Any) -> None:
-        self.auths.append(auth)
-        if self.refusals:
-            refusal = self.refusals.pop(0)
-            raise socketio.exceptions.ConnectionRefusedError(refusal["error"]["name"], refusal)
-        self._requests.append(environ["aiohttp.request"])
-
-    async def _event(self, event: str, sid: str, data: Any = None) -> Any:
-        self.seen.append((event, data))
-        answer = self.answers.get(event, self._usual)
-        if isinstance(answer, list):
-            answer = answer.pop(0)
-        if callable(answer):
-            answer = answer(event, data)
-        if asyncio.iscoroutine(answer):
-            answer = await answer
-        if answer is SILENCE:
-            await asyncio.Event().wait()
-        return answer
-
-    def _usual(self, event: str, data: Any) -> Any:
-        newest = max((push["seq"] for push in self.log), default=0)
-        if event == "user/me":
-            return {"code": 200, "data": {**ME, "cursor": newest, "new_field": 1}}
-        if event == "user/login":
-            return {"code": 200, "data": {"token": "t", "user_id": 1, "expires_at": AT, "cursor": newest}}
-        if event == "sync":
-            return {"code": 200, "data": self._sync(data["cursor"])}
-        return {"code": 200, "data": data}
-
-    def _sync(self, cursor: int) -> dict[str, Any]:
-        later = sorted((push for push in self.log if push["seq"] > cursor), key=lambda push: push["seq"])
-        events = [{"event": "message/new", "data": push} for push in later[: self.page]]
-        last = later[: self.page][-1]["seq"] if later else cursor
-        return {"events": events, "cursor": last, "more": len(later) > self.page}
 
 
 @pytest.fixture
@@ -148,10 +49,6 @@ async def peer() -> AsyncIterator[Peer]:
     await peer.start()
     yield peer
     await peer.stop()
-
-
-async def at_once(seconds: float) -> None:
-    """Wait no time at all."""
 
 
 @pytest.fixture
@@ -294,6 +191,23 @@ async def test_after_a_login_the_client_comes_back_with_token_and_cursor(peer: P
         await peer.drop()
         await client.profile.me()
     assert peer.auths[-1] == {"token": "t", "cursor": 1}
+
+
+async def test_a_client_with_a_password_signs_in_when_it_has_no_token(peer: Peer) -> None:
+    client = Client(peer.url, login="alice", password="secret", wait=at_once)
+    async with client:
+        assert (client.id, client.token, peer.auths) == (1, "t", [None])
+        await client.session.logout()
+    async with client:
+        assert client.token == "t"
+        await peer.drop()
+        await client.profile.me()
+    assert [data for event, data in peer.seen if event == "user/login"] == [
+        {"login": "alice", "password": "secret"}
+    ] * 2
+    peer.answers["user/login"] = refused("invalid_credentials")
+    with pytest.raises(InvalidCredentials):
+        await Client(peer.url, login="alice", password="wrong").connect()
 
 
 async def test_a_client_of_nobody_comes_back_only_when_it_is_needed(peer: Peer) -> None:
@@ -446,6 +360,107 @@ async def test_ephemeral_unknown_and_broken_pushes_pass_through_in_order(client:
     assert got[5] == SettingsChanged(seq=4, at=got[1].at, settings=Settings(mail_on=True))
 
 
+async def test_the_log_is_read_as_soon_as_the_connection_is_back_after_a_long_outage(peer: Peer) -> None:
+    """Reading it fails again and again meanwhile, which is no reason to be patient afterwards."""
+    gate, delays = asyncio.Event(), []
+
+    async def wait(seconds: float) -> None:
+        delays.append(seconds)
+        await gate.wait()
+
+    async with Client(peer.url, token="t", cursor=0, timeout=0.05, wait=wait) as client:
+        events = client.events(MessageNew)
+        peer.answers["sync"] = [SILENCE, peer._usual]
+        await peer.push(2, logged=False)
+        await until(lambda: peer.count("sync") == 2)
+        peer.answers.clear()
+        peer.log = [message(1), message(2)]
+        await peer.drop()
+        await asyncio.sleep(0.2)
+        gate.set()
+        assert await seqs(events, 2) == [1, 2]
+    assert len(delays) == 1, "only the connection waited"
+
+
+# Presence
+
+
+def standing(**online: bool | None) -> dict[str, Any]:
+    shown = {user_id.strip("_"): {"online": here, "last_seen": None} for user_id, here in online.items()}
+    return {"code": 200, "data": {"presence": shown}}
+
+
+async def test_who_is_watched_is_watched_again_and_what_changed_meanwhile_is_told(client: Client, peer: Peer) -> None:
+    peer.answers["presence/watch"] = [standing(_2=True, _3=False, _4=None), standing(_2=True, _3=True, _4=None)]
+    events = client.events(Presence)
+    assert (await client.presence.watch([2, 3, 4]))[3].online is False
+    await peer.drop()
+    event = await anext(events)
+    assert (event.user_id, event.online) == (3, True)
+    peer.answers["presence/watch"] = [refused("unavailable", 503, retry_after=1), standing(_2=True, _3=True, _4=None)]
+    await peer.emit("presence", {"user_id": 2, "online": False, "last_seen": None})
+    assert (await anext(events)).user_id == 2
+    await peer.drop()
+    event = await anext(events)
+    assert (event.user_id, event.online) == (2, True)
+    watches = [data["user_ids"] for event, data in peer.seen if event == "presence/watch"]
+    assert watches == [[2, 3, 4]] * 4
+
+
+async def test_others_who_are_asked_for_during_an_outage_are_watched_after_it(client: Client, peer: Peer) -> None:
+    peer.answers["presence/watch"] = [standing(_2=True), SILENCE, standing(_3=True)]
+    await client.presence.watch([2])
+    asking = asyncio.create_task(client.presence.watch([3]))
+    await until(lambda: peer.count("presence/watch") == 2)
+    await peer.drop()
+    assert (await asking)[3].online
+    await until(lambda: peer.count("sync") == 2)
+    await client.profile.me()
+    watches = [data["user_ids"] for event, data in peer.seen if event == "presence/watch"]
+    assert watches == [[2], [3], [3]]
+
+
+async def test_whoever_logs_out_or_watches_nobody_watches_nobody_after_a_loss(client: Client, peer: Peer) -> None:
+    peer.answers["presence/watch"] = [standing(_2=True), standing(), standing(_2=True)]
+    await client.presence.watch([2])
+    await client.presence.watch([])
+    await peer.drop()
+    await until(lambda: peer.count("sync") == 2)
+    await client.presence.watch([2])
+    await client.session.logout()
+    await client.connect()
+    await client.session.login("alice", "secret")
+    await client.profile.me()
+    assert peer.count("presence/watch") == 3
+
+
+# Lists
+
+
+async def test_lists_are_read_to_their_end(client: Client, peer: Peer) -> None:
+    for event, items, everything in [
+        ("user/likes", "likes", client.relation.all_likes()),
+        ("user/blocks", "blocks", client.relation.all_blocks()),
+        ("user/connections", "connections", client.relation.all_connections()),
+        ("user/history", "visits", client.visit.all()),
+        ("notifications/list", "notifications", client.notification.all()),
+        ("research", "users", client.research.all(age_min=30)),
+    ]:
+        user = {"user_id": 2, "login": "bob", "first_name": "Bob"}
+        item = user | {
+            "user": user, "kind": "like", "liked_at": AT, "blocked_at": AT, "connected_at": AT, "visited_at": AT,
+            "seq": 1, "at": AT,
+        }  # fmt: skip
+        pages = [([item, item], "c1"), ([], "c2"), ([item], None)]
+        peer.answers[event] = [
+            {"code": 200, "data": {items: page, "cursor": cursor, "unread": 0}} for page, cursor in pages
+        ]
+        assert len([item async for item in everything]) == 3, event
+        asked = [data for name, data in peer.seen if name == event]
+        assert [data.get("cursor") for data in asked] == [None, "c1", "c2"]
+        assert len({data.get("age_min") for data in asked}) == 1
+
+
 # Handlers and waiting
 
 
@@ -479,6 +494,8 @@ async def test_a_handler_may_reply_and_wait_for_more(client: Client, peer: Peer)
     async def ask(event: MessageNew) -> None:
         if event.seq == 1:
             more = client.wait_for(MessageNew)
+            await event.read()
+            await event.typing()
             await event.reply("and?")
             assert (await more).seq == 2
             done.set()
@@ -488,7 +505,9 @@ async def test_a_handler_may_reply_and_wait_for_more(client: Client, peer: Peer)
     await peer.push(2)
     async with asyncio.timeout(2):
         await done.wait()
-    assert peer.seen[-1][1]["target_user_id"] == 2
+    said = [(name, data) for name, data in peer.seen if name.startswith("message/")]
+    assert said[:2] == [("message/read", {"target_user_id": 2, "seq": 1}), ("message/typing", {"target_user_id": 2})]
+    assert (said[2][1]["target_user_id"], said[2][1]["message"]) == (2, "and?")
 
 
 async def test_wait_for_sees_what_comes_before_it_is_awaited_but_not_what_was_before(
@@ -535,7 +554,7 @@ async def test_the_first_try_comes_soon_and_later_ones_ever_later(
 
     async with Client(peer.url, token="t", cursor=0, wait=wait, random=lambda: 1.0) as client:
         await client.profile.me()
-        peer.refusals = [refused("unavailable", 503, retry_after=2), refused("unavailable", 503)]
+        peer.refusals = [refused("rate_limited", 429, retry_after=2), refused("unavailable", 503)]
         if goodbye:
             async with client.expecting(Goodbye) as got:
                 await peer.emit("goodbye", goodbye)
@@ -545,6 +564,31 @@ async def test_the_first_try_comes_soon_and_later_ones_ever_later(
         await client.profile.me()
     window = expected - ((goodbye or {}).get("retry_after") or 0)
     assert delays == [expected, 2 + 2 * window, 4 * window]
+
+
+async def test_after_a_planned_stop_a_crowd_spreads_over_five_seconds(peer: Peer) -> None:
+    """Also of clients that have not called anything yet, whose connection might else look like a bad one."""
+    delays: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        delays.append(seconds)
+
+    for share in (0.0, 0.5, 1.0):
+        async with Client(peer.url, wait=wait, random=lambda share=share: share) as client:
+            async with client.expecting(Goodbye) as got:
+                await peer.emit("goodbye", {"reason": "draining", "retry_after": 1})
+                await got
+            await peer.drop()
+            await client.insist("tags", prefix="a")
+    assert delays == [1.0, 3.5, 6.0]
+
+
+@pytest.mark.parametrize("nonsense", ["soon", -5, float("inf"), [], {}])
+async def test_a_goodbye_that_makes_no_sense_is_no_reason_to_stay_away(peer: Peer, nonsense: Any) -> None:
+    async with Client(peer.url, token="t", cursor=0, wait=at_once) as client:
+        await peer.emit("goodbye", {"reason": nonsense, "retry_after": nonsense})
+        await peer.drop()
+        await client.profile.me()
 
 
 async def test_delays_double_up_to_a_minute_and_are_all_jitter() -> None:

@@ -1,4 +1,7 @@
-"""A bot that says back what it is told: MATCHA_TOKEN=… python -m client_sdk.examples.echo_bot."""
+"""A bot that says back what it is told: MATCHA_TOKEN=… python -m client_sdk.examples.echo_bot.
+
+MATCHA_URL is the server, if it is not http://localhost:8080.
+"""
 
 import os
 
@@ -10,8 +13,8 @@ bot = Client(os.environ.get("MATCHA_URL", "http://localhost:8080"), token=os.env
 @bot.on(MessageNew)
 async def echo(event: MessageNew) -> None:
     """Answer every message of somebody else with its own text."""
-    if event.message.from_user_id != bot.id:
-        await event.reply(event.message.message)
+    if not event.mine:
+        event.reply(event.message.message)
 
 
 bot.run()

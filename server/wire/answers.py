@@ -1,13 +1,31 @@
 """The shapes of answers and pushes: what is not a field here cannot leave the server."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, get_args
 
 import msgspec
+
+from server.wire import fields
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
     """The base of everything that goes out."""
+
+
+def _says(description: str | None = None, **schema: Any) -> msgspec.Meta:
+    """Say in the reference what a text is; nothing is checked, for nothing comes in here."""
+    return msgspec.Meta(description=description, extra_json_schema=schema or None)
+
+
+Time = Annotated[str, _says(format="date-time")]
+Day = Annotated[str, _says(format="date")]
+Gender = Annotated[str, _says(enum=get_args(fields.Gender))]
+Wanting = Annotated[str, _says(enum=("like", "request"))]
+Language = Annotated[str, _says(enum=get_args(fields.Language))]
+Happening = Annotated[
+    str, _says(enum=("like", "request", "match", "visit", "nudge", "message", "unlike", "moderation"))
+]
+Kilometres = Annotated[int, _says("the upper edge of the step, in km")]
 
 
 class Nothing(Shape, frozen=True):
@@ -20,22 +38,22 @@ def iso(moment: datetime) -> str:
 
 
 class Registered(Shape, frozen=True):
-    """The new account's id."""
+    """The id of an account."""
 
     user_id: int
 
 
 class LoggedIn(Shape, frozen=True):
-    """A session: its token, until when, and where the log of pushes stands."""
+    """A new session: its `token`, until when, and where the log of pushes stands."""
 
     token: str
     user_id: int
-    expires_at: str
+    expires_at: Time
     cursor: int
 
 
 class Photo(Shape, frozen=True):
-    """A photo in three sizes (160, 480, 1080 px) and its thumbhash."""
+    """A photo at 160, 480 and 1080 px (`small`, `medium`, `large`) and its thumbhash."""
 
     photo_id: str
     url: dict[str, str]
@@ -43,30 +61,30 @@ class Photo(Shape, frozen=True):
 
 
 class Card(Shape, frozen=True):
-    """A person in a list, as one viewer may see them; `distance` in km, `score` 0–1."""
+    """A person in a list, as the caller may see them; `distance` in km, `score` 0–1 and its parts in `why`."""
 
     user_id: int
     login: str
     first_name: str
     age: int | None
-    gender: str | None
+    gender: Gender | None
     photo: Photo | None
     place: str | None
-    distance: int | None
+    distance: Kilometres | None
     fame: int
     common_tags: list[str]
     online: bool | None
-    last_seen: str | None
+    last_seen: Time | None
     score: float
     why: dict[str, float]
 
 
 class Profile(Card, frozen=True):
-    """A person's page, as one viewer may see it."""
+    """A person's page, as the caller may see it."""
 
     last_name: str
     description: str | None
-    sex: list[str]
+    sex: list[Gender]
     tags: list[str]
     photos: list[Photo]
     liked_me: bool
@@ -77,14 +95,14 @@ class Profile(Card, frozen=True):
 
 
 class Position(Shape, frozen=True):
-    """The centre of a cell, degrees."""
+    """A position in degrees: the centre of the cell that is kept."""
 
     lat: float
     lon: float
 
 
 class Wishes(Shape, frozen=True):
-    """Whom a person would like to meet."""
+    """Whom a person would like to meet; nobody else sees it."""
 
     age_min: int | None
     age_max: int | None
@@ -99,9 +117,9 @@ class OwnProfile(Shape, frozen=True):
     first_name: str
     last_name: str
     age: int | None
-    gender: str | None
+    gender: Gender | None
     description: str | None
-    sex: list[str]
+    sex: list[Gender]
     tags: list[str]
     photo: Photo | None
     photos: list[Photo]
@@ -123,14 +141,14 @@ class Settings(Shape, frozen=True):
     show_distance: bool
     read_receipts: bool
     mail_on: bool
-    language: str
+    language: Language
 
 
 class Me(OwnProfile, frozen=True):
-    """One's own profile, what nobody else sees of it, and one's state; `gps` is the centre of the cell that is kept."""
+    """One's own profile, what only oneself sees of it, and the newest `cursor` of the log."""
 
     mail: str | None
-    birth_date: str | None
+    birth_date: Day | None
     gps: Position | None
     wish: Wishes | None
     settings: Settings
@@ -139,37 +157,37 @@ class Me(OwnProfile, frozen=True):
 
 
 class Liked(Shape, frozen=True):
-    """The wish is noted; `connected` when it was mutual."""
+    """The like is noted; `connected` when it was mutual."""
 
     liked: bool
     connected: bool
 
 
 class Requested(Shape, frozen=True):
-    """`requested`, or `connected` when the wish was mutual."""
+    """The request is noted: `requested`, or `connected` when it was mutual."""
 
-    state: str
+    state: Annotated[str, _says(enum=("requested", "connected"))]
 
 
 class Sent(Shape, frozen=True):
-    """Where in the conversation the message stands, and since when."""
+    """Where in the conversation a message stands, and since when."""
 
     seq: int
-    sent_at: str
+    sent_at: Time
 
 
 class Message(Shape, frozen=True, omit_defaults=True):
-    """One message; `random_id` only on one's own."""
+    """A message; `random_id` only on one's own."""
 
     seq: int
     from_user_id: int
     message: str
-    sent_at: str
+    sent_at: Time
     random_id: int | None = None
 
 
 class History(Shape, frozen=True):
-    """A stretch of a conversation and how far each has read."""
+    """A stretch of a conversation, and how far each side has read."""
 
     messages: list[Message]
     my_read_seq: int
@@ -177,10 +195,10 @@ class History(Shape, frozen=True):
 
 
 class Connection(Shape, frozen=True):
-    """Someone one is connected with."""
+    """Someone the caller is connected with."""
 
     user: Card
-    connected_at: str
+    connected_at: Time
     last_message: Message | None
     unread: int
     their_read_seq: int | None
@@ -194,77 +212,77 @@ class Connections(Shape, frozen=True):
 
 
 class FunnelStep(Shape, frozen=True):
-    """How many are left after a filter, rounded to 10."""
+    """How many people are left after a filter, rounded to 10."""
 
     filter: str
     left: int
 
 
 class Found(Shape, frozen=True, omit_defaults=True):
-    """A page of people."""
+    """A page of people; `partial` when the server had to stop searching early."""
 
     users: list[Card]
     cursor: str | None
-    distance_max: int | None
+    distance_max: Kilometres | None
     partial: bool = False
     funnel: list[FunnelStep] | None = None
 
 
 class LoggedEvent(Shape, frozen=True):
-    """One push of the log."""
+    """A push as the log keeps it."""
 
     event: str
     data: dict[str, Any]
 
 
-class Synced(Shape, frozen=True, omit_defaults=True):
-    """What came after a cursor, or that the state must be read anew."""
+class Synced(Shape, frozen=True, kw_only=True, omit_defaults=True):
+    """What came after a cursor; `resync` when that is too long ago and the state must be read anew."""
 
-    cursor: int
     events: list[LoggedEvent] | None = None
+    cursor: int
     more: bool | None = None
     resync: bool = False
 
 
 class Like(Shape, frozen=True):
-    """Someone who likes one; `kind` is `like` or `request`."""
+    """Someone who likes the caller; `kind` is `like` or `request`."""
 
     user: Card
-    kind: str
-    liked_at: str
+    kind: Wanting
+    liked_at: Time
 
 
 class Likes(Shape, frozen=True):
-    """A page of people who like one and are not connected, newest first."""
+    """A page of people who like the caller and are not connected, newest first."""
 
     likes: list[Like]
     cursor: str | None
 
 
 class Block(Shape, frozen=True):
-    """Someone on one's black list, as they were when blocked."""
+    """Someone on the caller's black list, with the login of then."""
 
     user_id: int
     login: str
-    blocked_at: str
+    blocked_at: Time
 
 
 class Blocks(Shape, frozen=True):
-    """A page of one's black list, newest first."""
+    """A page of the caller's black list, newest first."""
 
     blocks: list[Block]
     cursor: str | None
 
 
 class Visit(Shape, frozen=True):
-    """Someone who looked at one's profile, and when last."""
+    """Someone who looked at the caller's profile, and when last."""
 
     user: Card
-    visited_at: str
+    visited_at: Time
 
 
 class Visits(Shape, frozen=True):
-    """A page of visitors, newest first."""
+    """A page of the caller's visitors, newest first."""
 
     visits: list[Visit]
     cursor: str | None
@@ -274,10 +292,10 @@ class Notification(Shape, frozen=True):
     """Something that happened, `count` times since it was read last; nobody stands behind a `moderation`."""
 
     seq: int
-    kind: str
+    kind: Happening
     user: Card | None
     count: int
-    at: str
+    at: Time
     read: bool
 
 
@@ -296,11 +314,11 @@ class UnreadLeft(Shape, frozen=True):
 
 
 class SessionLine(Shape, frozen=True):
-    """One of one's sessions."""
+    """One of one's sessions; `current` is the one that asks."""
 
     session_id: str
-    started_at: str
-    last_seen: str
+    started_at: Time
+    last_seen: Time
     agent: str
     current: bool
 
@@ -312,14 +330,14 @@ class Sessions(Shape, frozen=True):
 
 
 class Presence(Shape, frozen=True):
-    """Whether somebody is here; null = unknown or hidden; `last_seen` is rounded down to 10 minutes."""
+    """Whether somebody is here; null where that is unknown or hidden. `last_seen` is rounded down to 10 minutes."""
 
     online: bool | None
-    last_seen: str | None
+    last_seen: Time | None
 
 
 class Watched(Shape, frozen=True):
-    """The presence of those who are watched from now on, by user id."""
+    """How those stand who are watched from now on, by user id."""
 
     presence: dict[str, Presence]
 

@@ -1,7 +1,35 @@
 """The closed list of errors that an answer can carry."""
 
 import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, NotRequired, TypedDict
+
+
+class Fault(TypedDict):
+    """What is wrong with one field: `code` and `params` for programs, `message` for people."""
+
+    code: str
+    params: dict[str, Any]
+    message: str
+
+
+class _Nothing(TypedDict):
+    """Nothing beside name and message."""
+
+
+class _Fields(TypedDict):
+    fields: dict[str, Fault]
+
+
+class _Pause(TypedDict):
+    retry_after: int
+
+
+class _Doubt(_Pause):
+    unknown: NotRequired[Literal[True]]
+
+
+class _Entry(TypedDict):
+    error_id: str
 
 
 class MatchaError(Exception):
@@ -10,6 +38,8 @@ class MatchaError(Exception):
     code: ClassVar[int] = 400
     name: ClassVar[str]
     text: ClassVar[str]
+    carries: ClassVar[type] = _Nothing
+    """What stands in the error beside its name and its message."""
 
     def __init__(self, message: str | None = None, **details: Any) -> None:
         super().__init__(message or self.text)
@@ -25,6 +55,7 @@ class InvalidPayload(MatchaError):
 
     name = "invalid_payload"
     text = "Some fields are not right."
+    carries = _Fields
 
     def __init__(self, fields: dict[str, dict[str, Any]], message: str | None = None) -> None:
         super().__init__(message, fields=fields)
@@ -127,9 +158,12 @@ class RateLimited(MatchaError):
     code = 429
     name = "rate_limited"
     text = "Too fast. Try again a little later."
+    carries = _Pause
 
-    def __init__(self, retry_after: float, message: str | None = None) -> None:
+    def __init__(self, retry_after: float, message: str | None = None, *, limit: str = "") -> None:
         super().__init__(message, retry_after=max(1, math.ceil(retry_after)))
+        self.limit = limit
+        """What was reached, as the option is called: for the log alone."""
 
 
 class Internal(MatchaError):
@@ -138,6 +172,7 @@ class Internal(MatchaError):
     code = 500
     name = "internal"
     text = "Something went wrong on our side."
+    carries = _Entry
 
 
 class Unavailable(MatchaError):
@@ -146,6 +181,7 @@ class Unavailable(MatchaError):
     code = 503
     name = "unavailable"
     text = "The service cannot do this right now. Try again in a moment."
+    carries = _Doubt
 
     def __init__(self, retry_after: float = 1, *, unknown: bool = False) -> None:
         super().__init__(None, retry_after=max(1, math.ceil(retry_after)), **({"unknown": True} if unknown else {}))
@@ -160,3 +196,6 @@ class Blacklisted(MatchaError):
 
 
 ERRORS: dict[str, type[MatchaError]] = {kind.name: kind for kind in MatchaError.__subclasses__()}
+
+ALWAYS = (InvalidPayload, Unauthorized, SessionEnded, RateLimited, Internal, Unavailable)
+"""Any event may answer these."""

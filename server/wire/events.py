@@ -50,6 +50,8 @@ class Spec:
     cost: int
     methods: tuple[str, ...]
     check: Check | None
+    pushes: tuple[str, ...]
+    """What it may push, to whomever; tests hold it to that."""
     kinds: Mapping[str, type]
     """What each field is beneath its limits; a query string has only text, and repeats lists."""
 
@@ -85,6 +87,7 @@ def event(
     cost: int = 1,
     methods: tuple[str, ...] = ("POST",),
     check: Check | None = None,
+    pushes: tuple[str, ...] = (),
 ) -> Callable[[Handler], Handler]:
     """Register a handler: `async def (ctx, *, field: Type, optional: Type = UNSET) -> Answer`."""
 
@@ -105,6 +108,7 @@ def event(
             cost=cost,
             methods=methods,
             check=check,
+            pushes=pushes,
             kinds={p.name: _kind(p.annotation) for p in parameters},
         )
         return handler

@@ -3,13 +3,26 @@
 import binascii
 import re
 import unicodedata
+from dataclasses import dataclass
 from datetime import date
 from enum import Enum
 from typing import Annotated, Any, Literal, TypeVar
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainValidator,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 T = TypeVar("T")
 
@@ -43,17 +56,30 @@ def _clean(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _length(minimum: int, maximum: int) -> AfterValidator:
+@dataclass(frozen=True)
+class _Length:
     """Count characters after normalisation, since that is what is stored."""
 
-    def check(text: str) -> str:
-        if len(text) < minimum:
-            raise _fault("min_length", "At least {min_length} characters.", min_length=minimum)
-        if len(text) > maximum:
-            raise _fault("max_length", "At most {max_length} characters.", max_length=maximum)
+    minimum: int
+    maximum: int
+
+    def _check(self, text: str) -> str:
+        if len(text) < self.minimum:
+            raise _fault("min_length", "At least {min_length} characters.", min_length=self.minimum)
+        if len(text) > self.maximum:
+            raise _fault("max_length", "At most {max_length} characters.", max_length=self.maximum)
         return text
 
-    return AfterValidator(check)
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(schema) | {"minLength": self.minimum, "maxLength": self.maximum}
+
+
+def _says(description: str, **schema: Any) -> Any:
+    """Say in the reference what a field of this type is, and what a schema has to add to that."""
+    return Field(description=description, json_schema_extra=schema or None)
 
 
 def _visible(text: str) -> str:
@@ -157,38 +183,54 @@ class Wish(Part):
     distance_max: Kilometres | None = None
 
 
-UserId = Annotated[int, Field(ge=1, lt=2**53)]
-Int32 = Annotated[int, Field(ge=-(2**31), lt=2**31)]
-Seq = Annotated[int, Field(ge=0, lt=2**53)]
-Limit = Annotated[int, Field(ge=1, le=50)]
-HistoryLimit = Annotated[int, Field(ge=1, le=100)]
-Cursor = Annotated[str, AfterValidator(_clean), _length(1, 4000)]
-Prefix = Annotated[str, AfterValidator(_clean), AfterValidator(_visible), _length(1, 64)]
-PlaceId = Annotated[int, Field(ge=1, lt=2**32)]
-SortBy = Annotated[int, Field(ge=0, le=4)]
+UserId = Annotated[int, Field(ge=1, lt=2**53), _says("a person's id")]
+Int32 = Annotated[int, Field(ge=-(2**31), lt=2**31), _says("any number; the same one again is the same act")]
+Seq = Annotated[int, Field(ge=0, lt=2**53), _says("a number of the log, or of the conversation")]
+Limit = Annotated[int, Field(ge=1, le=50), _says("how many at most")]
+HistoryLimit = Annotated[int, Field(ge=1, le=100), _says("how many at most")]
+Cursor = Annotated[
+    str, AfterValidator(_clean), _Length(1, 4000), _says("the `cursor` of the page before; good for an hour")
+]
+Prefix = Annotated[str, AfterValidator(_clean), AfterValidator(_visible), _Length(1, 64), _says("how the name begins")]
+PlaceId = Annotated[int, Field(ge=1, lt=2**32), _says("a town, from `places`")]
+SortBy = Annotated[int, Field(ge=0, le=4), _says("0 recommended, 1 distance, 2 age, 3 fame, 4 common tags")]
 Percent = Annotated[int, Field(ge=0, le=100)]
-ReportId = Annotated[int, Field(ge=1, le=6)]
+ReportId = Annotated[
+    int,
+    Field(ge=1, le=6),
+    _says("1 fake, 2 spam or scam, 3 harassment, 4 indecent photo, 5 under age, 6 other"),
+]
 
-NewLogin = Annotated[str, AfterValidator(_login)]
-Login = Annotated[str, AfterValidator(_clean), _length(1, 254)]
-NewMail = Annotated[str, _length(3, 254), AfterValidator(_mail)]
-NewPassword = Annotated[str, _length(10, 256)]
-Password = Annotated[str, _length(1, 256)]
-LinkId = Annotated[str, AfterValidator(_clean), _length(1, 1000)]
-SessionId = Annotated[str, AfterValidator(_clean), _length(1, 64)]
+NewLogin = Annotated[
+    str, AfterValidator(_login), _says("a login that is free; case does not matter", pattern=f"^{_LOGIN.pattern}$")
+]
+Login = Annotated[str, AfterValidator(_clean), _Length(1, 254), _says("a login; or a mail address, to sign in")]
+NewMail = Annotated[str, _Length(3, 254), AfterValidator(_mail), Field(json_schema_extra={"format": "email"})]
+NewPassword = Annotated[str, _Length(10, 256), _says("a password that is not guessed first; any characters")]
+Password = Annotated[str, _Length(1, 256), _says("the password as it is now")]
+LinkId = Annotated[str, AfterValidator(_clean), _Length(1, 1000), _says("from the link that was mailed")]
+SessionId = Annotated[str, AfterValidator(_clean), _Length(1, 64), _says("from `user/sessions`")]
 
-Name = Annotated[str, AfterValidator(_clean), AfterValidator(_visible), _length(1, 64)]
-Description = Annotated[str, AfterValidator(_clean), _length(0, 4000)]
-Comment = Annotated[str, AfterValidator(_clean), _length(0, 1000)]
-Body = Annotated[str, AfterValidator(_clean), _length(1, 4000)]
+Name = Annotated[str, AfterValidator(_clean), AfterValidator(_visible), _Length(1, 64)]
+Description = Annotated[str, AfterValidator(_clean), _Length(0, 4000)]
+Comment = Annotated[str, AfterValidator(_clean), _Length(0, 1000)]
+Body = Annotated[str, AfterValidator(_clean), _Length(1, 4000)]
 BirthDate = Annotated[date, BeforeValidator(_iso_date)]
 Gender = Literal["male", "female", "nonbinary"]
-Sex = Annotated[list[Gender], Field(max_length=3), AfterValidator(_once)]
+Sex = Annotated[list[Gender], Field(max_length=3), AfterValidator(_once), _says("the genders sought; `[]` = all")]
 UserIds = Annotated[list[UserId], Field(max_length=100), AfterValidator(_once)]
-Tag = Annotated[str, AfterValidator(_tag)]
+Tag = Annotated[str, AfterValidator(_tag), _says("1 to 32 letters, digits and `-`; case does not matter")]
 Tags = Annotated[list[Tag], Field(max_length=20), AfterValidator(_once)]
-Image = Annotated[str | bytes, PlainValidator(_image)]
-Images = Annotated[list[Image], Field(max_length=MOST_IMAGES)]
+Image = Annotated[
+    str | bytes,
+    PlainValidator(_image),
+    WithJsonSchema({"type": "string", "contentEncoding": "base64", "maxLength": -(-LARGEST_IMAGE // 3) * 4}),
+]
+Images = Annotated[
+    list[Image],
+    Field(max_length=MOST_IMAGES),
+    _says("the whole ordered list, the main photo first: a `photo_id` of one's own each, or an image of at most 1 MB"),
+]
 Language = Literal["en", "ru", "fr"]
 
 

@@ -1,13 +1,13 @@
 """What a user is told: references in the log, and the renderers that turn them into data when they are read."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from server.wire.answers import Message, Shape, iso
+from server.wire.answers import Card, Happening, Message, OwnProfile, Presence, Settings, Shape, iso
 
 
 class Kind(IntEnum):
@@ -74,50 +74,104 @@ class Logged(NamedTuple):
 
 
 class MessageNew(Shape, frozen=True):
-    """Data of `message/new`."""
+    """A message in the conversation with `user_id`, theirs or one's own; to all sockets of both."""
 
     user_id: int
     message: Message
 
 
 class MessageRead(Shape, frozen=True):
-    """Data of `message/read`."""
+    """`by` has read the conversation with `user_id` up to `read_seq`; to both, if the reader lets others know."""
 
     user_id: int
     by: int
     read_seq: int
 
 
-class ConnectionChanged(Shape, frozen=True, omit_defaults=True):
-    """Data of `connection`; the card only when connected."""
+class MessageTyping(Shape, frozen=True):
+    """The other person is writing."""
 
     user_id: int
-    state: str
-    user: Any = None
+
+
+class ConnectionChanged(Shape, frozen=True, omit_defaults=True):
+    """A connection began (`connected`, with the person's card) or ended (`closed`); to both."""
+
+    user_id: int
+    state: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ("connected", "closed")})]
+    user: Card | None = None
 
 
 class Notified(Shape, frozen=True):
-    """Data of `notification`; nobody stands behind a `moderation`."""
+    """Something happened, `count` times since it was read last; nobody stands behind a `moderation`."""
 
-    kind: str
-    user: Any
+    kind: Happening
+    user: Card | None
     count: int
 
 
 class NotificationsRead(Shape, frozen=True):
-    """Data of `notifications/read`."""
+    """Notifications up to `up_to` were read; to one's own sockets."""
 
     up_to: int
     unread: int
 
 
 class RelationChanged(Shape, frozen=True):
-    """Data of `relation/changed`: how one stands to somebody, by one's own acts."""
+    """How one stands to somebody has changed, by one's own acts; to one's own sockets."""
 
     user_id: int
     liked: bool
     passed: bool
     blocked: bool
+
+
+class ProfileChanged(OwnProfile, frozen=True):
+    """One's own profile, as it is now; to one's own sockets."""
+
+
+class SettingsChanged(Settings, frozen=True):
+    """One's own settings, as they are now; to one's own sockets."""
+
+
+class PresenceChanged(Presence, frozen=True):
+    """A watched person came or went; null where they hide it."""
+
+    user_id: int
+
+
+class Void(Shape, frozen=True):
+    """What was here may no longer be seen."""
+
+
+class Goodbye(Shape, frozen=True):
+    """The server is about to close this socket; come back after `retry_after` seconds, unless the session ended."""
+
+    reason: Annotated[
+        str,
+        msgspec.Meta(extra_json_schema={"enum": ("session_ended", "draining", "slow", "too_many_sockets", "idle")}),
+    ]
+    retry_after: int | None
+
+
+PUSHES: Mapping[str, type[Shape]] = {
+    "message/new": MessageNew,
+    "message/read": MessageRead,
+    "message/typing": MessageTyping,
+    "notification": Notified,
+    "notifications/read": NotificationsRead,
+    "connection": ConnectionChanged,
+    "relation/changed": RelationChanged,
+    "profile/changed": ProfileChanged,
+    "settings/changed": SettingsChanged,
+    "presence": PresenceChanged,
+    "void": Void,
+    "goodbye": Goodbye,
+}
+"""The data of every push, by its name on the wire."""
+
+LOGGED = frozenset(NAMES.values()) | {"void"}
+"""Those that have a place in the log, and with it `seq` and `at`; the others may be lost."""
 
 
 Renderer = Callable[[Any, list[Push]], Awaitable[list[Shape | None]]]
