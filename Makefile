@@ -1,12 +1,12 @@
 # Everything begins here: `make` lists what there is. What a target needs and the machine lacks is installed first.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lock clean
+.PHONY: help run test check docs bench generate lock clean
 
 python := .venv/bin/python
 # The programs of .venv's own Node, if it has one, come first for the tests.
 with_node := PATH="$$PWD/.venv/node/bin:$$PATH"
-packages := server handlers sql client_sdk
+packages := server handlers sql client_sdk bench
 
 help: ## say what each target does
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -23,9 +23,26 @@ check: ## style, types, and who may import whom
 	@scripts/install.sh check
 	@scripts/check.sh $(packages)
 
+docs: ## build the documentation, to be read from build/docs/index.html
+	@scripts/install.sh check
+	@$(python) -m sphinx -qEW --keep-going docs build/docs
+	@echo "The documentation is at file://$$PWD/build/docs/index.html"
+
+bench: ## measure how fast it is, in ten minutes; `make bench-ack` one figure alone (all: ls bench/figures)
+	@MATCHA_DEMO_USERS=0 scripts/install.sh run
+	@$(with_node) $(python) -m bench $(ARGS)
+
+bench-%:
+	@MATCHA_DEMO_USERS=0 scripts/install.sh run
+	@$(with_node) $(python) -m bench $* $(ARGS)
+
+generate: ## write the event reference, the SDK's types and the web client's anew, from the code
+	@scripts/install.sh check
+	@$(python) -m server.reference
+
 lock: ## bring the locked versions of all Python packages up to date
 	@scripts/install.sh check
 	@scripts/lock.sh
 
 clean: ## remove what was installed here (.venv, node_modules) and caches; the data folder stays
-	@rm -rf .venv tests/stock/node_modules server/demo/portraits/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
+	@rm -rf .venv build/docs tests/stock/node_modules tests/asyncapi/node_modules web/node_modules server/demo/portraits/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage

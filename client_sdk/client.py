@@ -123,23 +123,23 @@ class Client:
             await self.close()
         self._feed.clear()
         await self._lifeline.open()
-        self._tasks = [asyncio.create_task(self._feed.run()), asyncio.create_task(self._dispatch(self.events()))]
         try:
             await self._recognise()
         except BaseException:
             await self.close()
             raise
+        self._tasks = [asyncio.create_task(self._feed.run()), asyncio.create_task(self._dispatch(self.events()))]
 
     async def close(self) -> None:
         """Close the connection; handlers that still run are cancelled, and what was posted is sent no more.
 
         `await client.outbox.drained()` before it lets the outbox be emptied.
         """
-        await self._lifeline.close()
-        self._finish()
         others = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in others:
             task.cancel()
+        await self._lifeline.close()
+        self._finish()
         if others:
             await asyncio.wait(others)
 

@@ -50,7 +50,8 @@ class Feed:
 
     def opened(self) -> None:
         """A connection was made: what was missed before it comes before what it brings."""
-        self._steps.put_nowait(self._catch_up)
+        if self.cursor is not None:
+            self._steps.put_nowait(self._catch_up)
         self._reopened()
 
     def heard(self, event: str, data: Any) -> None:
@@ -85,7 +86,7 @@ class Feed:
 
     async def _catch_up(self) -> None:
         """Read the log from the cursor to its end."""
-        more = self.cursor is not None
+        more = True
         while more and self.cursor is not None:
             page = await self._page(self.cursor)
             more = page.more and page.cursor > self.cursor

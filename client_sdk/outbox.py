@@ -51,7 +51,7 @@ class _Patience:
         if isinstance(fault, _PATIENT):
             return False
         self._failures += 1
-        passes = draft.drawn if isinstance(fault, AlreadyExists) else fault.code in (0, 500)
+        passes = draft.drawn if isinstance(fault, AlreadyExists) else fault.code == 0 or 500 <= fault.code < 600
         return not passes or self._failures == _TRIES
 
     def delay(self, fault: MatchaError) -> float:
@@ -94,7 +94,6 @@ class Outbox:
         self._random = random
         self._file: OutboxFile | None = None
         self._over: MatchaError | None = Unauthorized("Sign in first: what is posted is somebody's.")
-        self._slots = asyncio.Semaphore(_AT_ONCE)
         self._conversations: dict[int, _Conversation] = {}
 
     def __iter__(self) -> Iterator[Draft]:
@@ -123,6 +122,7 @@ class Outbox:
         if self._path is not None:
             self._file = OutboxFile(self._path, owner)
         self._over = None
+        self._slots = asyncio.Semaphore(_AT_ONCE)
         for draft in self._file.read() if self._file else ():
             self._add(draft)
 
@@ -153,7 +153,7 @@ class Outbox:
 
     def heard(self, push: Push) -> None:
         """Take note that somebody answers: to them more may be written."""
-        if isinstance(push, MessageNew) and push.user_id in self._conversations:
+        if isinstance(push, MessageNew) and not push.mine and push.user_id in self._conversations:
             self._conversations[push.user_id].answered.set()
 
     # Sending

@@ -22,6 +22,7 @@ check "format" $python -m ruff format --check .
 check "types" $python -m mypy "$@"
 check "imports" $python -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 check "dependencies" $python -m deptry --no-ansi .
+check "documentation" $python -m sphinx -qEW --keep-going docs build/docs
 
 if [ ${#failed[@]} -gt 0 ]; then
     printf 'Failed: %s\n' "${failed[*]}"

@@ -2,7 +2,8 @@
 # Installs what is missing, and nothing that is there: scripts/install.sh run | test | check
 #   run    the database and Redis programs, .venv with what the server needs, and in it the portraits of the invented
 #          people with Node to draw them, unless MATCHA_DEMO_USERS=0
-#   test   the programs; in .venv what tests need; the JavaScript client and what draws portraits, with Node to run them
+#   test   the programs, and those that backups and deploy/ are tested with; in .venv what tests need; the JavaScript
+#          client, the validator of asyncapi.json, what web/ needs and what draws portraits, with Node to run them
 #   check  .venv with what tests and checks need
 # What was installed is noted in .venv, so that a second call costs nothing. PYTHON names another Python.
 set -euo pipefail
@@ -17,7 +18,10 @@ have() { command -v "$1" >/dev/null 2>&1; }
 main() {
     case "${1:-}" in
         run) servers; python_packages requirements.txt; portraits ;;
-        test) servers; python_packages requirements-dev.txt; javascript tests/stock; javascript $drawing ;;
+        test)
+            servers mariadb-dump:mariadb-client nginx:nginx caddy:caddy systemd-analyze:systemd openssl:openssl
+            python_packages requirements-dev.txt
+            for folder in tests/stock tests/asyncapi web $drawing; do javascript $folder; done ;;
         check) python_packages requirements-dev.txt ;;
         *) fail "usage: scripts/install.sh run | test | check" ;;
     esac
@@ -25,14 +29,18 @@ main() {
 
 # --- MariaDB and Redis ---------------------------------------------------------------------------------------------
 
+# What else is needed is given as PROGRAM:PACKAGE.
 servers() {
-    local packages=()
+    local packages=() needed
     if [ -z "${MATCHA_DATABASE_URL:-}" ] && ! have mariadbd && ! have mysqld; then
         packages+=(mariadb-server-core mariadb-client-core)
     fi
     if [ -z "${MATCHA_REDIS_URL:-}" ] && ! have redis-server && ! have valkey-server; then
         packages+=(redis-server)
     fi
+    for needed in "$@"; do
+        have "${needed%:*}" || packages+=("${needed#*:}")
+    done
     [ ${#packages[@]} -eq 0 ] || debian_install "${packages[@]}"
 }
 
@@ -64,9 +72,10 @@ if ! { apt-get update && apt-get install --yes --no-install-recommends "$@"; } >
     exit 1
 fi
 for package in "$@"; do
-    if [ "$package" = redis-server ]; then
-        { systemctl disable redis-server || update-rc.d redis-server disable; } >/dev/null 2>&1 || true
-    fi
+    case $package in
+        redis-server | nginx | caddy)
+            { systemctl disable "$package" || update-rc.d "$package" disable; } >/dev/null 2>&1 || true ;;
+    esac
 done
 ROOT
 }

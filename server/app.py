@@ -1,10 +1,9 @@
 """create_app: what the process is made of, from the database up to the routes. Read this first."""
 
 import asyncio
-import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -30,6 +29,7 @@ import handlers.settings
 import handlers.sync
 import handlers.tag
 import handlers.visit  # noqa: F401  (each import adds its events to the registry)
+from server import keys
 from server.clock import Clock, Ids
 from server.config import Config
 from server.context import Services, do, jobs
@@ -41,18 +41,22 @@ from server.expiry import Expiry
 from server.flood import Buckets
 from server.health import Health
 from server.http import LARGEST_BODY, Adapter, health_routes, page, safe_headers
+from server.metrics import Metrics, metrics_route
 from server.outside.mail import Mailer, sender
 from server.outside.passwords import Passwords
 from server.outside.photos import Photos
 from server.outside.places import Places
 from server.outside.tokens import Tokens
 from server.photo_route import photo_route
+from server.probe import probe_route
+from server.reference.routes import reference_routes
 from server.reminders import Reminders
 from server.socket.attendance import Attendance
 from server.socket.delivery import Delivery
 from server.socket.dispatch import Dispatcher
 from server.socket.drain import drain
 from server.socket.gateway import Gateway
+from server.socket.journal import Journal
 from server.socket.watching import Watching
 from server.socket.who import Who
 from server.unsubscribe import unsubscribe_routes
@@ -62,6 +66,7 @@ from sql.transaction import Outcome
 log = structlog.get_logger("app")
 
 GATEWAY = web.AppKey("gateway", Gateway)
+METRICS = web.AppKey("metrics", Metrics)
 SERVICES = web.AppKey("services", Services)
 _CANCEL_AGAIN = 0.1
 """Seconds."""
@@ -87,24 +92,28 @@ def create_app(
         if outcome.mailed:
             mailer.wake()
 
-    dispatcher = Dispatcher(services, who, deliver)
+    journal = Journal(config.log)
+    dispatcher = Dispatcher(services, who, deliver, journal)
     gateway = Gateway(services, who, dispatcher, delivery)
     adapter = Adapter(dispatcher, gateway, config.server)
     health = Health(services.database, redis, dispatcher)
+    metrics = Metrics(services, gateway, journal, delivery, watching, hints, mailer, health)
 
     app = web.Application(middlewares=[safe_headers], client_max_size=LARGEST_BODY)
-    app[GATEWAY], app[SERVICES] = gateway, services
+    app[GATEWAY], app[SERVICES], app[METRICS] = gateway, services, metrics
     gateway.attach(app, "socket.io")
     app.add_routes(adapter.routes())
     app.add_routes(health_routes(health))
-    app.add_routes([photo_route(services)])
-    app.add_routes([web.get("/", page("index.html")), web.get("/verify", page("verify.html"))])
+    app.add_routes([metrics_route(metrics, gateway.addresses, config.metrics)])
+    app.add_routes([photo_route(services), probe_route(services, gateway.addresses)])
+    app.add_routes(reference_routes())
+    app.add_routes([web.get("/verify", page("verify.html"))])
     app.add_routes([web.get("/verify.js", page("verify.js")), web.get("/page.css", page("page.css"))])
     app.add_routes([web.get("/reset", page("reset.html")), web.get("/reset.js", page("reset.js"))])
     app.add_routes(unsubscribe_routes(services, gateway, deliver))
     loops = (*hints.loops, *attendance.loops, delivery.run, watching.run, mailer.run, gateway.sweep)
     sweeps = (services.photos.run, Expiry(services).run, Reminders(services, deliver).run)
-    app.cleanup_ctx.append(_background(*loops, *sweeps))
+    app.cleanup_ctx.append(_background(*loops, *sweeps, metrics.lag.run, failures=metrics.failures))
 
     async def know_places(app: web.Application) -> None:
         await services.places.load(services.read)
@@ -136,7 +145,7 @@ def _services(config: Config, clock: Clock, ids: Ids, redis: Any, places: Places
         lock_wait=config.database.lock_wait,
     )
     tokens = Tokens(
-        config.session.keys or [signing_key(config.server.data)],
+        keys.in_use(config, clock.now()),
         clock,
         session_days=config.session.max_days,
         link_hours=config.links.verify_hours,
@@ -154,21 +163,9 @@ def _services(config: Config, clock: Clock, ids: Ids, redis: Any, places: Places
         unread=Counters(redis),
         photos=Photos(config, database, tokens, clock=clock, ids=ids),
         places=places,
-        messages=Buckets(limits.of("message_rate"), limits.of("message_burst")),
-        searches=Buckets(limits.of("research_minute") / 60, limits.of("research_minute")),
+        messages=Buckets(limits.of("message_rate"), limits.of("message_burst"), limit="message_rate"),
+        searches=Buckets(limits.of("research_minute") / 60, limits.of("research_minute"), limit="research_minute"),
     )
-
-
-def signing_key(data: Path) -> str:
-    """Return the key that signs tokens, made on the first start; only the owner may read it."""
-    path = data / "keys" / "signing"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = path.with_suffix(".new")
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_urlsafe(48))
-        draft.rename(path)  # whole or not at all
-    return path.read_text().strip()
 
 
 def _redis(config: Config, *, socket_timeout: float | None, retries: int) -> Any:
@@ -183,11 +180,11 @@ def _redis(config: Config, *, socket_timeout: float | None, retries: int) -> Any
     )
 
 
-def _background(*loops: Callable[[], Any]) -> Callable[[web.Application], AsyncIterator[None]]:
+def _background(*loops: Callable[[], Any], failures: Counter[str]) -> Callable[[web.Application], AsyncIterator[None]]:
     """Return what keeps these loops running as long as the application does."""
 
     async def run(app: web.Application) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(_forever(loop)) for loop in loops]
+        tasks = [asyncio.create_task(_forever(loop, failures)) for loop in loops]
         yield
         pending = set(tasks)
         while pending:  # redis-py waits with `asyncio.wait_for`, which may lose a cancellation before Python 3.12
@@ -198,11 +195,14 @@ def _background(*loops: Callable[[], Any]) -> Callable[[web.Application], AsyncI
     return run
 
 
-async def _forever(loop: Callable[[], Any]) -> None:
+async def _forever(loop: Callable[[], Any], failures: Counter[str]) -> None:
     """A background loop that fails is logged and begun anew: its work is needed as long as the process lives."""
+    name = getattr(loop, "__qualname__", "?")
+    failures[name] = 0  # it is known from the start, so that the first failure is seen as one
     while True:
         try:
             await loop()
         except Exception:
-            log.exception("background.failed", loop=getattr(loop, "__qualname__", "?"))
+            failures[name] += 1
+            log.exception("background.failed", loop=name)
             await asyncio.sleep(1)

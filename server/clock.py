@@ -3,7 +3,9 @@
 import random
 import secrets
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime.fromtimestamp(0, UTC).replace(tzinfo=None)
 
 
 class Clock:
@@ -11,7 +13,7 @@ class Clock:
 
     def now(self) -> datetime:
         """Return the time as a naive datetime in UTC."""
-        return datetime.fromtimestamp(int(self.time() * 1000) / 1000, UTC).replace(tzinfo=None)
+        return _EPOCH + timedelta(milliseconds=int(self.time() * 1000))
 
     def time(self) -> float:
         """Return the seconds since 1970."""

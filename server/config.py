@@ -18,6 +18,11 @@ from server.config_sources import ConfigError as ConfigError
 from server.config_sources import apply_variables, fault, read_file, read_variables, unknown_variable
 
 DEFAULT_PATH: Final = Path("config.yaml")
+SHORTEST_KEY: Final = 32
+_FEWEST_LETTERS: Final = 8
+_EXAMPLE: Final = re.compile(
+    r"example|change.?(me|this)|secret.?key|replace.?(me|this)|your.?(key|secret)|12345678", re.IGNORECASE
+)
 
 
 def _expected(what: str) -> PydanticCustomError:
@@ -96,10 +101,17 @@ def _mail_address(text: str) -> str:
     return text
 
 
+def _drawn(key: str) -> str:
+    """Refuse what was copied from a page or typed in a hurry: whoever guesses the key is everybody."""
+    if len(set(key)) < _FEWEST_LETTERS or _EXAMPLE.search(key):
+        raise _expected("a key drawn at random, such as `openssl rand -base64 48` prints, and no example")
+    return key
+
+
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
-Secret = Annotated[str, Field(min_length=32)]
+Secret = Annotated[str, Field(min_length=SHORTEST_KEY), AfterValidator(_drawn)]
 Secrets = Annotated[list[Secret], Field(repr=False)]
 
 
@@ -143,6 +155,7 @@ class Database(_Section):
     pool: Positive = 10
     timeout: Seconds = 1.8
     lock_wait: Positive = 1
+    buffer_pool: Annotated[int, Field(ge=32)] = 256
 
 
 class Redis(_Section):
@@ -339,6 +352,15 @@ class Log(_Section):
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["console", "json"] = "console"
+    events: Literal["debug", "info"] = "debug"
+    slow: Seconds = 1.0
+    addresses: bool = False
+
+
+class Metrics(_Section):
+    """Who may read what the server measures of itself."""
+
+    allow: list[Annotated[str, AfterValidator(_network)]] = ["127.0.0.0/8", "::1/128"]
 
 
 class Config(_Section):
@@ -361,6 +383,7 @@ class Config(_Section):
     research: Research = Research()
     demo: Demo = Demo()
     log: Log = Log()
+    metrics: Metrics = Metrics()
 
     @classmethod
     def load(cls, path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Self:

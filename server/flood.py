@@ -20,19 +20,20 @@ class Bucket:
         self._left = burst
         self._at = now
 
-    def take(self, cost: float, now: float) -> None:
-        """Take out `cost`. Raises RateLimited with the seconds until there is enough."""
+    def take(self, cost: float, now: float, *, limit: str = "socket_rate") -> None:
+        """Take out `cost`. Raises RateLimited with the seconds until there is enough, and the name of the limit."""
         self._left = min(self._burst, self._left + (now - self._at) * self._rate)
         self._at = now
         if self._left < cost:
-            raise RateLimited((cost - self._left) / self._rate)
+            raise RateLimited((cost - self._left) / self._rate, limit=limit)
         self._left -= cost
 
 
 class Buckets:
     """Buckets by key; those not used for longest are forgotten, when they have long been full again."""
 
-    def __init__(self, rate: float, burst: float, time: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, rate: float, burst: float, *, limit: str, time: Callable[[], float] = time.monotonic) -> None:
+        self._limit = limit
         self._rate = rate
         self._burst = burst
         self._time = time
@@ -47,4 +48,4 @@ class Buckets:
             if len(self._buckets) > _MOST_KEPT:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(key)
-        bucket.take(cost, now)
+        bucket.take(cost, now, limit=self._limit)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import secrets
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
+from structlog.contextvars import bind_contextvars
 
 from server.config import Server
 from server.health import Health
 from server.socket.dispatch import Caller, Dispatcher, Done, refused
 from server.socket.gateway import Gateway, agent_of
-from server.wire.errors import Forbidden, InvalidPayload, MatchaError, UnknownEvent
+from server.socket.journal import Entry
+from server.wire.errors import Forbidden, InvalidPayload, UnknownEvent
 from server.wire.events import Spec, registry
 from server.wire.fields import LARGEST_IMAGE, MOST_IMAGES
 
@@ -25,6 +28,8 @@ LARGEST_BODY = 65_536
 LARGEST_WITH_IMAGES = LARGEST_BODY + MOST_IMAGES * (LARGEST_IMAGE * 4 // 3 + 4)
 """Base64 makes four bytes of three."""
 _IMAGES_WITHIN = 30.0
+_ID = 8
+"""Bytes of the id by which all lines of the log about one request are known."""
 _HEADERS = {
     "Server": "matcha42",
     "Cache-Control": "no-store",
@@ -65,12 +70,11 @@ class Adapter:
 
     def _handler(self, spec: Spec) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
+            bind_contextvars(request=secrets.token_hex(_ID))
             try:
                 done = await self._handle(request, spec)
-            except MatchaError as refusal:
-                done = refused(refusal)
             except Exception as fault:
-                done = self._dispatch.failed(spec, fault)
+                done = self._dispatch.refuse(Entry(spec.name, None, self._gateway.addresses.of(request)), fault)
             return _response(done)
 
         return handle

@@ -2,7 +2,8 @@
 
 import asyncio
 import ssl
-from collections import deque
+import time
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,7 +13,14 @@ import aiomysql
 import pymysql
 from pymysql.constants import COMMAND, CR, ER
 
-CONFLICTS = frozenset({ER.LOCK_DEADLOCK, ER.LOCK_WAIT_TIMEOUT, ER.CHECKREAD, ER.UNKNOWN_COM_ERROR})
+from server.tally import SECONDS, Histogram
+
+CONFLICTS = {
+    ER.LOCK_DEADLOCK: "deadlock",
+    ER.LOCK_WAIT_TIMEOUT: "lock_wait",
+    ER.CHECKREAD: "changed",
+    ER.UNKNOWN_COM_ERROR: "cluster",
+}
 """1213, 1205, 1020, 1047: nothing was done, and the whole transaction may be tried again."""
 _LOST = frozenset({CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST, 1053, 1927, 4031})
 _SESSION = (
@@ -32,7 +40,11 @@ class Lost(Exception):
 
 
 class Conflict(Exception):
-    """The database undid the transaction because of another one."""
+    """The database undid the transaction because of another one; `kind` says how they met."""
+
+    def __init__(self, message: str, *, kind: str = "changed") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class Duplicate(Exception):
@@ -49,7 +61,7 @@ def translate(fault: Exception) -> Exception:
     if isinstance(fault, pymysql.IntegrityError) and number == ER.DUP_ENTRY:
         return Duplicate(str(fault.args[1]))
     if isinstance(fault, pymysql.err.Error) and number in CONFLICTS:
-        return Conflict(str(fault))
+        return Conflict(str(fault), kind=CONFLICTS[number])
     if isinstance(fault, pymysql.err.Error) and number in _LOST:
         return Lost(str(fault))
     if isinstance(fault, (OSError, EOFError, pymysql.err.InterfaceError)):
@@ -130,6 +142,17 @@ class Database:
 
     def __init__(self, url: str, *, size: int = 10, timeout: float = 1.8, lock_wait: int = 1) -> None:
         self.timeout = timeout
+        self.size = size
+        self.in_use = 0
+        """How many connections are lent."""
+        self.opened = 0
+        """How many were opened so far."""
+        self.waiting = 0
+        """How many wait for one."""
+        self.waits = Histogram(SECONDS)
+        """How long those waited who had to."""
+        self.retries: Counter[str] = Counter()
+        """How many transactions were begun anew so far, by reason."""
         self._options = connect_options(url)
         self._lock_wait = lock_wait
         self._free = asyncio.Semaphore(size)
@@ -138,14 +161,29 @@ class Database:
 
     async def acquire(self) -> Connection:
         """Return a connection of one's own. Raises DatabaseDown; the caller sets the time limit."""
-        await self._free.acquire()
+        await (self._wait() if self._free.locked() else self._free.acquire())
+        self.in_use += 1
         try:
             return self._idle.pop() if self._idle else await self._open()
         except BaseException:
-            self._free.release()
+            self._let_go()
             raise
 
+    async def _wait(self) -> None:
+        self.waiting += 1
+        started = time.perf_counter()
+        try:
+            await self._free.acquire()
+        finally:
+            self.waiting -= 1
+            self.waits.note(time.perf_counter() - started)
+
+    def _let_go(self) -> None:
+        self.in_use -= 1
+        self._free.release()
+
     async def _open(self) -> Connection:
+        self.opened += 1
         try:
             return await Connection.open(self._options, lock_wait=self._lock_wait)
         except (OSError, EOFError, pymysql.err.OperationalError, pymysql.err.InterfaceError) as fault:
@@ -153,7 +191,7 @@ class Database:
 
     def release(self, connection: Connection) -> None:
         """Give back a connection on which nothing is under way."""
-        self._free.release()
+        self._let_go()
         if self._closed:
             connection.drop()
         else:
@@ -161,8 +199,13 @@ class Database:
 
     def discard(self, connection: Connection) -> None:
         """Give back a connection that may be in any state: it is cut."""
-        self._free.release()
+        self._let_go()
         connection.drop()
+
+    @property
+    def idle(self) -> int:
+        """How many open connections nobody uses."""
+        return len(self._idle)
 
     def forget(self) -> None:
         """Cut all idle connections: the database that they led to is gone."""

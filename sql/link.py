@@ -44,6 +44,7 @@ _DELETE_OF = compile_(
     MySQLQuery.from_(link).delete().where(link.user_id == P("user_id")).where(link.purpose == P("purpose"))
 )
 _DELETE_ALL = compile_(MySQLQuery.from_(link).delete().where(link.user_id == P("user_id")))
+_DELETE_EXPIRED = compile_("DELETE FROM `link` WHERE `expires_at`<=%(now)s ORDER BY `expires_at` LIMIT %(limit)s")
 
 
 def _hash(nonce: str) -> bytes:
@@ -87,3 +88,8 @@ async def replace(
 async def delete_all(tx: Tx, *, user_id: int) -> None:
     """Void all links of a user."""
     await tx.write(_DELETE_ALL, user_id=user_id)
+
+
+async def delete_expired(tx: Tx, *, limit: int) -> int:
+    """Drop links that are no longer good, and return how many; the oldest first."""
+    return await tx.write(_DELETE_EXPIRED, now=tx.now, limit=limit)

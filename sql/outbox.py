@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from pypika import MySQLQuery
+from pypika import functions as fn
 
 from sql.statement import P, compile_
 from sql.tables import outbox
@@ -20,6 +21,13 @@ class Mail(NamedTuple):
     params: str
     attempts: int
     noted_at: datetime
+
+
+class Waiting(NamedTuple):
+    """How many mails and jobs there are, and since when the oldest."""
+
+    number: int
+    since: datetime | None
 
 
 _INSERT = compile_(
@@ -39,6 +47,7 @@ _LIST_CLAIMED = compile_(
     .where(outbox.lease == P("lease"))
 )
 _DELETE = compile_(MySQLQuery.from_(outbox).delete().where(outbox.id == P("id")).where(outbox.lease == P("lease")))
+_COUNT = compile_(MySQLQuery.from_(outbox).select(fn.Count(outbox.id), fn.Min(outbox.noted_at)))
 _POSTPONE = compile_(
     MySQLQuery.update(outbox)
     .set(outbox.due_at, P("due_at"))
@@ -57,6 +66,13 @@ async def claim(tx: Tx, *, lease: int, until: datetime, limit: int) -> list[Mail
     if not await tx.write(_CLAIM, lease=lease, until=until, now=tx.now, limit=limit, one=1):
         return []
     return await tx.many(_LIST_CLAIMED, Mail, lease=lease, until=until)
+
+
+async def get_waiting(tx: Tx) -> Waiting:
+    """Return how much waits."""
+    waiting = await tx.one(_COUNT, Waiting)
+    assert waiting is not None
+    return waiting
 
 
 async def delete(tx: Tx, *, id: int, lease: int) -> bool:

@@ -95,6 +95,7 @@ _END_ALL = compile_(
     .where(session.id != P("keep"))
     .where(session.ended_at.isnull())
 )
+_DELETE_EXPIRED = compile_("DELETE FROM `session` WHERE `expires_at`<=%(now)s ORDER BY `expires_at` LIMIT %(limit)s")
 
 
 async def get(tx: Tx, *, user_id: int, id: str) -> Session | None:
@@ -132,3 +133,8 @@ async def end(tx: Tx, *, user_id: int, id: str, rested_since: datetime) -> bool:
 async def end_all(tx: Tx, *, user_id: int, keep: str = "") -> None:
     """End all sessions of a user but the one to keep."""
     await tx.write(_END_ALL, user_id=user_id, keep=keep, now=tx.now)
+
+
+async def delete_expired(tx: Tx, *, limit: int) -> int:
+    """Drop sessions whose tokens are no longer good in any case, and return how many; the oldest first."""
+    return await tx.write(_DELETE_EXPIRED, now=tx.now, limit=limit)

@@ -26,3 +26,8 @@ town_name = Table("town_name")
 user_event = Table("user_event")
 user_stream = Table("user_stream")
 visit = Table("visit")
+
+NAMES = sorted(
+    ("migration", "migration_lease", *(name for name, table in globals().items() if isinstance(table, Table)))
+)
+"""All of them, also those that only the migrations know."""

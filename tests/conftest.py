@@ -1,6 +1,7 @@
 """The ground that tests stand on: one private MariaDB and Redis for all, an empty world and a server for each."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -16,8 +17,10 @@ from server.embedded import PrivateServers, Urls
 from server.outside import towns
 from sql.database import Database
 from sql.migration import migrate
+from tests.ground import pushed
 from tests.ground.clock import FakeClock
 from tests.ground.photos import give_photo
+from tests.ground.program import prepared, start_program  # noqa: F401  (fixtures)
 from tests.ground.recorders import LogRecorder
 from tests.ground.server import Person, RunningServer, config_for
 from tests.ground.worlds import Worlds
@@ -38,7 +41,21 @@ PROFILES: dict[str, dict[str, Any]] = {
 
 def pytest_configure(config: pytest.Config) -> None:
     logs.configure(Log(level="debug"))
+    pushed.watch()
     config.addinivalue_line("markers", "config(**sections): options of the server under test, section={key: value}")
+
+
+@pytest.fixture(autouse=True)
+def pushes_are_declared() -> Iterator[None]:
+    """An event that pushes something says so where it is declared: `@event("…", pushes=("…",))`."""
+    yield
+    assert not pushed.take_undeclared(), "not declared"
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays: the collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -81,6 +98,7 @@ async def start_server(
     marker = request.node.get_closest_marker("config")
     options = marker.kwargs if marker else {}
     clock = FakeClock()
+    logs.seldom.forget()
     async with AsyncExitStack() as stack:
         recorder = stack.enter_context(LogRecorder())
 

@@ -217,7 +217,6 @@ async def test_the_bot_that_goes_on_where_it_was_answers_each_message_once(
         return [message.message async for message in alice.message.all(bob.id) if message.from_user_id == bob.id]
 
     async def answered(count: int) -> bool:
-        print("ANS", count, await answers(), [p.name for p in tmp_path.iterdir()], [p.read_text() for p in tmp_path.glob("*.cursor")], (await bob.profile.me()).cursor)
         return len(await answers()) == count
 
     for start in (0, 3, 6):

@@ -16,6 +16,7 @@ from server.outside.passwords import Passwords
 from tests.ground.accounts import reset_id
 from tests.ground.answers import ok, refused
 from tests.ground.raw import RawSocket
+from tests.ground.recorders import SqlRecorder
 from tests.ground.server import PASSWORD, Person, RunningServer
 
 MINUTE, HOUR = 60, 3600
@@ -380,6 +381,17 @@ async def test_an_address_floods_no_more_over_http_than_on_sockets(server):
         statuses = [await ask(http, "10.0.0.1") for _ in range(60)]
         assert statuses == [401] * 50 + [429] * 10
         assert await ask(http, "10.0.0.2") == 401
+
+
+async def test_when_too_many_passwords_are_being_checked_others_are_told_before_anything_is_done(server, dial, alice):
+    socket, passwords = await dial("10.0.0.1", alice), server.app[SERVICES].passwords
+    passwords._room, room = 0, passwords._room
+    with SqlRecorder() as recorder:
+        answer = await socket.call("user/login", {"login": "alice", "password": PASSWORD})
+    assert refused(answer, "unavailable")["retry_after"] == 5
+    assert not [statement for statement in recorder.statements if "password_hash" in statement.sql]
+    passwords._room = room
+    ok(await socket.call("user/login", {"login": "alice", "password": PASSWORD}))
 
 
 # -- without Redis -----------------------------------------------------------------------------------------------------

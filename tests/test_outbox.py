@@ -27,7 +27,7 @@ from client_sdk import (
 )
 from client_sdk.outbox_file import OutboxFile
 from tests.ground.bot_process import BotProcess
-from tests.ground.peer import AT, ME, SILENCE, Peer, at_once, refused
+from tests.ground.peer import AT, ME, SILENCE, Peer, at_once, message, refused
 from tests.ground.proxy import ChaosProxy
 from tests.ground.server import Person
 from tests.ground.waiting import until
@@ -251,13 +251,16 @@ async def test_an_answer_ends_the_wait_for_one(peer: Peer, post: Post) -> None:
     async with Client(peer.url, token="t", cursor=0, wait=for_ever) as client:
         drafts = [client.message.post(BOB, text) for text in ("eleven", "twelve")]
         await until(lambda: post.tries)
+        own = message(1)["message"] | {"from_user_id": 1}
+        await peer.emit("message/new", message(1) | {"message": own})
+        await until(lambda: client.cursor == 1)
         await asyncio.sleep(0.01)
-        assert len(post.tries) == 1
-        await peer.push(1)
+        assert len(post.tries) == 1, "one's own message, from elsewhere, is no answer"
+        await peer.push(2)
         await until(lambda: len(post.tries) == 2)
         await asyncio.sleep(0.01)
         assert len(post.tries) == 2, "one answer ends one wait"
-        await peer.push(2)
+        await peer.push(3)
         assert [(await draft).seq for draft in drafts] == [1, 2]
 
 

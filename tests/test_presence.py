@@ -8,6 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from client_sdk import Client, InvalidPayload, MessageTyping, NotConnected, NotFound, Presence, Unavailable
+from server.app import SERVICES
 from tests.ground.answers import ok
 from tests.ground.raw import RawSocket
 from tests.ground.recorders import SqlRecorder
@@ -206,6 +207,16 @@ async def test_who_is_away_was_here_last_when_they_said_so(server, start_server,
     await bob.close()
     assert await last_active(server, bob) == said_at
     assert (await standing(alice, bob))["online"] is False
+
+
+async def test_many_say_at_once_that_they_are_here_and_each_is_heard(server):
+    presence = server.app[SERVICES].presence
+    said = [(person, session) for person in range(1, 20) for session in ("phone", "laptop")]
+    await presence.set_offline(7)
+    await asyncio.gather(*(presence.set_online(*one) for one in said))
+    async with Redis.from_url(server.redis_url, decode_responses=True) as redis:
+        for person in range(1, 20):
+            assert await redis.zrange(f"presence:{person}", 0, -1) == ["here:laptop", "here:phone"]
 
 
 async def test_to_be_here_a_signed_in_socket_needs_no_database(alice):

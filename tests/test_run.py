@@ -310,6 +310,14 @@ def test_a_data_folder_that_can_not_be_is_told(tmp_path: Path):
         PrivateServers().claim(tmp_path / "file" / "data")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root could")
+def test_root_does_not_take_the_folder_of_another_account(start: Start, data: Path):
+    os.chown(data, 12345, -1)
+    program = start("migrate", data)
+    assert program.process.wait(PATIENCE) == 1
+    assert f"The data folder {data} belongs to the account 12345" in program.said
+
+
 def test_nobody_else_reaches_the_sockets_and_data(tmp_path: Path, redis_alone: Any):
     (tmp_path / "open" / "run").mkdir(parents=True)  # as an operator may have made it
     redis_alone(tmp_path / "open")

@@ -345,6 +345,26 @@ async def test_without_a_cursor_the_first_push_is_where_it_starts(peer: Peer) ->
         assert await seqs(events, 1) == [8]
 
 
+async def test_who_one_is_is_known_before_the_first_push_is_handed_on(peer: Peer) -> None:
+    peer.log = [message(1)]
+    heard: list[int | None] = []
+    client = Client(peer.url, token="t", cursor=0)
+
+    async def later(event: str, data: Any) -> Any:
+        await asyncio.sleep(0.05)
+        return peer._usual(event, data)
+
+    @client.on(MessageNew)
+    async def hear(event: MessageNew) -> None:
+        heard.append(client.id)
+        event.reply("may be posted")
+
+    peer.answers |= {"user/me": later, "message/send": {"code": 200, "data": {"seq": 2, "sent_at": AT}}}
+    async with client:
+        await until(lambda: peer.count("message/send"))
+    assert heard == [1]
+
+
 async def test_ephemeral_unknown_and_broken_pushes_pass_through_in_order(client: Client, peer: Peer) -> None:
     events = client.events()
     await peer.emit("message/typing", {"user_id": 2})
@@ -360,26 +380,23 @@ async def test_ephemeral_unknown_and_broken_pushes_pass_through_in_order(client:
     assert got[5] == SettingsChanged(seq=4, at=got[1].at, settings=Settings(mail_on=True))
 
 
-async def test_the_log_is_read_as_soon_as_the_connection_is_back_after_a_long_outage(peer: Peer) -> None:
-    """Reading it fails again and again meanwhile, which is no reason to be patient afterwards."""
-    gate, delays = asyncio.Event(), []
+async def test_after_an_outage_the_log_is_read_without_another_wait(peer: Peer) -> None:
+    """However often reading it has failed meanwhile: each try has waited for the connection already."""
+    delays: list[float] = []
 
     async def wait(seconds: float) -> None:
         delays.append(seconds)
-        await gate.wait()
 
-    async with Client(peer.url, token="t", cursor=0, timeout=0.05, wait=wait) as client:
+    async with Client(peer.url, token="t", cursor=0, timeout=0.1, wait=wait) as client:
         events = client.events(MessageNew)
-        peer.answers["sync"] = [SILENCE, peer._usual]
+        await until(lambda: peer.count("sync") == 1)
+        peer.answers["sync"] = SILENCE
         await peer.push(2, logged=False)
-        await until(lambda: peer.count("sync") == 2)
-        peer.answers.clear()
+        await until(lambda: peer.count("sync") >= 4)
         peer.log = [message(1), message(2)]
-        await peer.drop()
-        await asyncio.sleep(0.2)
-        gate.set()
+        del peer.answers["sync"]
         assert await seqs(events, 2) == [1, 2]
-    assert len(delays) == 1, "only the connection waited"
+    assert delays == []
 
 
 # Presence
@@ -534,6 +551,23 @@ async def test_a_handler_may_close_the_client(client: Client, peer: Peer) -> Non
         await client.wait_closed()
     with pytest.raises(ConnectionLost):
         await client.call("a")
+
+
+async def test_closing_cancels_what_handlers_wait_for_and_that_is_no_failure(
+    client: Client, peer: Peer, caplog: pytest.LogCaptureFixture
+) -> None:
+    peer.answers |= {"message/send": SILENCE, "message/read": SILENCE}
+
+    @client.on(MessageNew)
+    async def answer(event: MessageNew) -> None:
+        await (event.read() if event.seq == 1 else event.reply("yes"))
+
+    for seq, called in (1, "message/read"), (2, "message/send"):
+        await peer.push(seq)
+        await until(lambda called=called: peer.count(called))
+        await client.close()
+        await client.connect()
+    assert not [record for record in caplog.records if record.name == "client_sdk"]
 
 
 # Coming back

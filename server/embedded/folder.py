@@ -29,6 +29,7 @@ class DataFolder:
         try:
             for folder in (self.path, self.logs):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _refuse_foreign(self.path)
             self.lock = _claim(self.path)
             self.sockets = socket_folder(self.path)
             self.sockets.mkdir(mode=0o700, exist_ok=True)
@@ -55,6 +56,28 @@ class DataFolder:
         if self.lock >= 0:
             os.close(self.lock)
             self.lock = -1
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Root could use the folder of another account, which then could not any more: its files would be root's."""
+    owner = folder.stat().st_uid
+    if (folder / "mariadb").exists() and owner != os.geteuid():
+        raise PrivateServerError(
+            f"The data folder {folder} belongs to the account {owner}: run this as that one (setpriv, sudo -u)."
+        )
+
+
+def holder(data: Path) -> int | None:
+    """Return the process that uses the folder; None if none does."""
+    try:
+        lock = os.open(data / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        pid = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
+        return int(pid) if not _locked(lock) and pid.isdecimal() else None
+    finally:
+        os.close(lock)
 
 
 def socket_folder(data: Path) -> Path:

@@ -24,7 +24,7 @@ _ON_START: Final = (
     f"CREATE USER IF NOT EXISTS {_SERVING}@localhost",
     f"GRANT SELECT, INSERT, UPDATE, DELETE ON {DATABASE}.* TO {_SERVING}@localhost",
 )
-BUFFER_POOL: Final = "256M"  # what a small machine can spare; the memory is taken only as it fills
+BUFFER_POOL: Final = 256  # MiB, what a small machine can spare; the memory is taken only as it fills
 _LOG: Final = "mariadb.log"
 
 _DURABLE: Final = ("--innodb-flush-log-at-trx-commit=1",)
@@ -38,12 +38,13 @@ class MariaDB:
 
     name = "MariaDB"
 
-    def __init__(self, data: DataFolder, *, durable: bool) -> None:
+    def __init__(self, data: DataFolder, *, durable: bool, buffer_pool: int = BUFFER_POOL) -> None:
         """Find the program; raises PrivateServerError with what to install if there is none."""
         self._data = data
         self._folder = data.path / "mariadb"
         self._socket = data.sockets / SOCKET
         self._program = _find()
+        self._buffer_pool = buffer_pool
         self._is_mysql = _is_mysql(self._program)
         self._options = _DURABLE if durable else _FLEETING_MYSQL if self._is_mysql else _FLEETING
 
@@ -89,7 +90,7 @@ class MariaDB:
             "--character-set-server=utf8mb4",
             "--collation-server=utf8mb4_bin",
             "--default-time-zone=+00:00",
-            f"--innodb-buffer-pool-size={BUFFER_POOL}",
+            f"--innodb-buffer-pool-size={self._buffer_pool}M",
             *(("--mysqlx=OFF", "--skip-log-bin", "--performance-schema=OFF") if self._is_mysql else ()),
             *self._options,
             *_as_user(),
@@ -134,6 +135,11 @@ def running(data: Path) -> str | None:
     except pymysql.MySQLError:
         return None
     return _url(socket, _SERVING)
+
+
+def mariadb_url(data: Path) -> str:
+    """Return where it would be reached on this data folder."""
+    return _url(socket_folder(data.resolve()) / SOCKET, _SERVING)
 
 
 def _url(socket: Path, account: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Final
 from urllib.parse import quote
 
 import redis
@@ -11,7 +13,9 @@ from redis.retry import Retry
 
 from server.embedded.child import Child, find_program
 from server.embedded.errors import PrivateServerError
-from server.embedded.folder import DataFolder
+from server.embedded.folder import DataFolder, socket_folder
+
+_SOCKET: Final = "redis.sock"
 
 
 class Redis:
@@ -22,7 +26,7 @@ class Redis:
     def __init__(self, data: DataFolder) -> None:
         """Find the program; raises PrivateServerError with what to install if there is none."""
         self._data = data
-        self._socket = data.sockets / "redis.sock"
+        self._socket = data.sockets / _SOCKET
         program = find_program("redis-server", "valkey-server")
         if program is None:
             raise PrivateServerError(
@@ -34,7 +38,7 @@ class Redis:
     @property
     def url(self) -> str:
         """Where it is reached."""
-        return f"unix://{quote(str(self._socket), safe='/')}?db=0"
+        return _url(self._socket)
 
     def prepare(self, say: Callable[[str], None]) -> None:
         """Nothing is kept, so nothing is prepared."""
@@ -59,3 +63,12 @@ class Redis:
                 return bool(client.ping())
         except redis.RedisError:
             return False
+
+
+def redis_url(data: Path) -> str:
+    """Return where it would be reached on this data folder."""
+    return _url(socket_folder(data.resolve()) / _SOCKET)
+
+
+def _url(socket: Path) -> str:
+    return f"unix://{quote(str(socket), safe='/')}?db=0"

@@ -13,8 +13,8 @@ import structlog
 from server.embedded.child import Child
 from server.embedded.errors import PrivateServerError
 from server.embedded.folder import DataFolder
-from server.embedded.mariadb import MariaDB
-from server.embedded.redis import Redis
+from server.embedded.mariadb import BUFFER_POOL, MariaDB, mariadb_url
+from server.embedded.redis import Redis, redis_url
 
 _log = structlog.get_logger(__name__)
 
@@ -34,6 +34,11 @@ class Urls(NamedTuple):
     redis_url: str | None
     migrate_url: str | None = None
     """The database again, by the account that may change tables."""
+
+
+def urls_of(data: Path) -> Urls:
+    """Return where the private servers of a server that runs on this data folder are reached, if it has any."""
+    return Urls(mariadb_url(data), redis_url(data))
 
 
 class _Kept:
@@ -68,9 +73,11 @@ class PrivateServers:
         """The processes."""
         return [kept.child for kept in self._kept]
 
-    def start(self, data: Path, *, database: bool, redis: bool, durable: bool = True) -> Urls:
+    def start(
+        self, data: Path, *, database: bool, redis: bool, durable: bool = True, buffer_pool: int = BUFFER_POOL
+    ) -> Urls:
         """Start what is asked for, and return when it serves; raises PrivateServerError in words."""
-        urls = self.launch(data, database=database, redis=redis, durable=durable)
+        urls = self.launch(data, database=database, redis=redis, durable=durable, buffer_pool=buffer_pool)
         self.wait()
         return urls
 
@@ -80,11 +87,13 @@ class PrivateServers:
             self._data = DataFolder(data, self._say)
         return self._data
 
-    def launch(self, data: Path, *, database: bool, redis: bool, durable: bool = True) -> Urls:
+    def launch(
+        self, data: Path, *, database: bool, redis: bool, durable: bool = True, buffer_pool: int = BUFFER_POOL
+    ) -> Urls:
         """Start what is asked for, without waiting until it serves."""
         folder = self.claim(data)
         try:
-            mariadb = MariaDB(folder, durable=durable) if database else None
+            mariadb = MariaDB(folder, durable=durable, buffer_pool=buffer_pool) if database else None
             redis_ = Redis(folder) if redis else None
             for server in (redis_, mariadb):
                 if server is not None:

@@ -3,6 +3,7 @@ what; a whisper, which no log keeps; "this person came or went"; "this socket is
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,8 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+
+from server.tally import SIZES, Histogram
 
 log = structlog.get_logger("hints")
 
@@ -40,12 +43,23 @@ class Hints:
         self._changed = asyncio.Event()
         self._waiting: dict[tuple[str, str], None] = {}
         self._something = asyncio.Event()
+        self.counts: Counter[str] = Counter()
+        """How many messages so far were given, heard, or dropped since too many waited or Redis was down."""
+        self.reconnects = 0
+        """How often the connection that hears was lost and is there again."""
+        self.batches = Histogram(SIZES)
+        """How many messages went to Redis at a time."""
         self.on_hint: Callable[[int], None] = lambda user_id: None
         self.on_whisper: Callable[[int, str, dict[str, Any]], None] = lambda user_id, name, data: None
         self.on_presence: Callable[[int], None] = lambda user_id: None
         self.on_evicted: Callable[[str], None] = lambda sid: None
         self.on_gap: Callable[[], None] = lambda: None
         self.loops = (self._give, self._follow, self._hear)
+
+    @property
+    def waiting(self) -> int:
+        """How many messages are still to be given."""
+        return len(self._waiting)
 
     # -- to hear ---------------------------------------------------------------------------------------------------
 
@@ -100,6 +114,8 @@ class Hints:
         if len(self._waiting) < _MOST_WAITING:
             self._waiting[channel, text] = None
             self._something.set()
+        else:
+            self.counts["dropped"] += 1
 
     async def _give(self) -> None:
         while True:
@@ -113,7 +129,11 @@ class Hints:
                             pipeline.publish(channel, text)
                         await pipeline.execute()
                 except (RedisError, OSError):
+                    self.counts["dropped"] += len(batch) + len(self._waiting)
                     self._waiting.clear()
+                else:
+                    self.counts["given"] += len(batch)
+                    self.batches.note(len(batch))
 
     async def _follow(self) -> None:
         """Bring the subscriptions in line with who is connected; after a fault `_hear` begins anew with all."""
@@ -142,6 +162,7 @@ class Hints:
                     self._pubsub = pubsub
                     self._changed.set()
                     if lost:
+                        self.reconnects += 1
                         log.info("hints.back")
                     lost = False
                     self.on_gap()
@@ -170,6 +191,7 @@ class Hints:
 
     def _hand_on(self, kind: str, id: str, text: str | None) -> None:
         """Hand on what was heard; None: nothing yet, listening has begun."""
+        self.counts["heard"] += text is not None
         if kind == "presence":
             self.on_presence(int(id))
         elif text is None:

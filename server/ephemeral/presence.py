@@ -15,22 +15,26 @@ from redis.exceptions import RedisError
 
 from server.clock import Clock
 from server.config import Config
+from server.ephemeral.crowd import Crowd
 from server.wire.errors import Unavailable
 
 _AWAY, _LATELY, _HERE = "away", "lately", "here:"
-# ARGV: now, a member that goes, one that comes, until when, milliseconds to keep it all.
-# That somebody is here who was not is told on the channel that is named like the key.
+# KEYS: one or many people. ARGV: now, a member that goes, until when, milliseconds to keep it all; then for each key a
+# member that comes. That somebody is here who was not is told on the channel that is named like the key.
+# Replies with all members of the last key.
 _COME = """
-local function is_here()
-  return not redis.call('ZSCORE', KEYS[1], 'away') and redis.call('ZCOUNT', KEYS[1], '(' .. ARGV[1], '+inf') > 0
+local function is_here(key)
+  return not redis.call('ZSCORE', key, 'away') and redis.call('ZCOUNT', key, '(' .. ARGV[1], '+inf') > 0
 end
-local was_here = is_here()
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
-redis.call('ZREM', KEYS[1], ARGV[2])
-redis.call('ZADD', KEYS[1], ARGV[4], ARGV[3])
-redis.call('PEXPIRE', KEYS[1], ARGV[5])
-if is_here() and not was_here then redis.call('PUBLISH', KEYS[1], '') end
-return redis.call('ZRANGE', KEYS[1], 0, -1)
+for number, key in ipairs(KEYS) do
+  local was_here = is_here(key)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', ARGV[1])
+  redis.call('ZREM', key, ARGV[2])
+  redis.call('ZADD', key, ARGV[3], ARGV[4 + number])
+  redis.call('PEXPIRE', key, ARGV[4])
+  if not was_here and is_here(key) then redis.call('PUBLISH', key, '') end
+end
+return redis.call('ZRANGE', KEYS[#KEYS], 0, -1)
 """
 # ARGV: a member that goes, until when its person still counts, milliseconds to keep it all.
 _LEAVE = """
@@ -100,6 +104,7 @@ class Presence:
         self._timeout = config.redis.timeout
         self._life = max(options.ttl, options.renew + longest_silence)
         self._kept = int(1000 * max(self._life, options.online))
+        self._said_here = Crowd(self._take_down)
         self.is_down = False
         """Whether Redis was out of reach when last tried."""
         self.away: set[int] = set()
@@ -126,12 +131,16 @@ class Presence:
 
     async def set_online(self, user_id: int, session_id: str) -> None:
         """Be here for a while, with a socket or without, and no longer away. Raises Unavailable."""
+        await self._said_here.join((user_id, session_id))
+        self.away.discard(user_id)
+        self.leaving[user_id] = self._clock.time() + self._options.online
+
+    async def _take_down(self, said: list[tuple[int, str]]) -> None:
+        """So many say at once that they are here: one script does for all."""
         until = self._clock.time() + self._options.online
         async with self.pipeline() as pipeline:
-            self._come(pipeline, user_id, _HERE + session_id, until, leaves=_AWAY)
+            self._come(pipeline, [(user_id, _HERE + session_id) for user_id, session_id in said], until, leaves=_AWAY)
             await pipeline.execute()
-        self.away.discard(user_id)
-        self.leaving[user_id] = until
 
     async def set_offline(self, user_id: int) -> bool:
         """Be away until the next socket or `set_online`; tell whether one was here until now. Raises Unavailable."""
@@ -149,11 +158,11 @@ class Presence:
 
     def arrive(self, pipeline: Any, user_id: int, socket: Socket) -> None:
         """Somebody has a new socket and is no longer away. Replies with all members."""
-        self._come(pipeline, user_id, socket.member, self._clock.time() + self._life, leaves=_AWAY)
+        self._come(pipeline, [(user_id, socket.member)], self._clock.time() + self._life, leaves=_AWAY)
 
     def renew(self, pipeline: Any, user_id: int, socket: Socket) -> None:
         """A socket is still there. Replies with all members."""
-        self._come(pipeline, user_id, socket.member, self._clock.time() + self._life)
+        self._come(pipeline, [(user_id, socket.member)], self._clock.time() + self._life)
 
     def leave(self, pipeline: Any, user_id: int, socket: Socket) -> None:
         """A socket is gone; its person may be on the way back, and counts as here for a moment."""
@@ -176,8 +185,9 @@ class Presence:
         """Leave a sign of this process. Replies with the one before; None means that Redis has forgotten everything."""
         pipeline.set(f"process:{self.process}", "here", px=self._kept, get=True)
 
-    def _come(self, pipeline: Any, user_id: int, member: str, until: float, *, leaves: str = "") -> None:
-        pipeline.eval(_COME, 1, _key(user_id), self._clock.time(), leaves, member, until, self._kept)
+    def _come(self, pipeline: Any, coming: list[tuple[int, str]], until: float, *, leaves: str = "") -> None:
+        keys, members = [_key(user_id) for user_id, _ in coming], [member for _, member in coming]
+        pipeline.eval(_COME, len(keys), *keys, self._clock.time(), leaves, until, self._kept, *members)
 
     @asynccontextmanager
     async def pipeline(self, *, try_again: bool = False) -> AsyncIterator[Any]:

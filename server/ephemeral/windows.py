@@ -41,15 +41,18 @@ class Windows:
         self._ids = ids
         self._hit = redis.register_script(_HIT)
 
-    async def hit(self, key: str, *, limit: int, window: float) -> Hit:
-        """Count one more in the last `window` seconds. Raises RateLimited when full, Unavailable without Redis."""
+    async def hit(self, key: str, *, name: str = "", limit: int, window: float) -> Hit:
+        """Count one more in the last `window` seconds. Raises RateLimited when full, Unavailable without Redis.
+
+        `name` is what the limit is called where nobody may learn whom it was for.
+        """
         if limit <= 0:
-            raise RateLimited(window)
+            raise RateLimited(window, limit=name)
         member = self._ids.token()
         async with self._open():
             wait = float(await self._hit(keys=[f"window:{key}"], args=[self._clock.time(), window, limit, member]))
         if wait > 0:
-            raise RateLimited(wait)
+            raise RateLimited(wait, limit=name)
         return Hit(f"window:{key}", member)
 
     async def take_back(self, *hits: Hit) -> None:

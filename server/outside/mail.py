@@ -3,6 +3,7 @@
 import asyncio
 import json
 import mailbox
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, timedelta
 from email.headerregistry import BaseHeader, HeaderRegistry, UnstructuredHeader
@@ -66,23 +67,27 @@ def sender(config: Config) -> Send:
             await asyncio.to_thread(box.add, message.as_bytes(policy=_FILE))
 
         return keep
-    url = urlsplit(config.mail.smtp)
-    from_the_start = url.scheme == "smtps"
+    where = connection(config.mail.smtp)
 
     async def send(message: EmailMessage) -> None:
         async with asyncio.timeout(_SEND_WITHIN):
-            await aiosmtplib.send(
-                message,
-                hostname=url.hostname,
-                port=url.port or (465 if url.scheme == "smtps" else 587),
-                username=unquote(url.username) if url.username else None,
-                password=unquote(url.password) if url.password else None,
-                use_tls=from_the_start,
-                start_tls=True if url.username and not from_the_start else None,  # no password goes unencrypted
-                timeout=_SEND_WITHIN,
-            )
+            await aiosmtplib.send(message, **where, timeout=_SEND_WITHIN)
 
     return send
+
+
+def connection(smtp: str) -> dict[str, Any]:
+    """Return how to connect to a mail server, as aiosmtplib is told."""
+    url = urlsplit(smtp)
+    from_the_start = url.scheme == "smtps"
+    return {
+        "hostname": url.hostname,
+        "port": url.port or (465 if from_the_start else 587),
+        "username": unquote(url.username) if url.username else None,
+        "password": unquote(url.password) if url.password else None,
+        "use_tls": from_the_start,
+        "start_tls": True if url.username and not from_the_start else None,  # no password goes unencrypted
+    }
 
 
 class Mailer:
@@ -110,6 +115,8 @@ class Mailer:
         self._ids = ids
         self._jobs = jobs
         self._wake = asyncio.Event()
+        self.outcomes: Counter[str] = Counter()
+        """How many mails so far were sent, postponed or given up."""
 
     def wake(self) -> None:
         """Look at once."""
@@ -150,6 +157,7 @@ class Mailer:
                 await self._do(mail, lease)
             else:
                 await self._send(self.render(mail))
+                self.outcomes["sent"] += 1
                 log.info("mail.sent", mail_id=mail.id, template=mail.template)
                 await self._transact(lambda tx: outbox.delete(tx, id=mail.id, lease=lease))
         except Exception as fault:  # whatever is wrong with one mail, the others are sent
@@ -166,10 +174,12 @@ class Mailer:
     async def _put_off(self, mail: outbox.Mail, lease: int, fault: Exception) -> None:
         now, about = self._clock.now(), {"mail_id": mail.id, "template": mail.template, "attempts": mail.attempts}
         if now - mail.noted_at >= timedelta(days=self._config.mail.give_up_days):
+            self.outcomes["given_up"] += 1
             log.error("mail.given_up", **about, reason=type(fault).__name__)
             await self._transact(lambda tx: outbox.delete(tx, id=mail.id, lease=lease))
             return
         wait = min(self._config.mail.retry * 2 ** min(mail.attempts - 1, 30), _LONGEST_PAUSE)
+        self.outcomes["postponed"] += 1
         log.warning("mail.postponed", **about, reason=type(fault).__name__)
         due_at = now + timedelta(seconds=wait)
         await self._transact(lambda tx: outbox.postpone(tx, id=mail.id, lease=lease, due_at=due_at))

@@ -1,6 +1,8 @@
 """Passwords: Argon2id away from the event loop, never more at a time than the machine can bear."""
 
 import asyncio
+import os
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -16,6 +18,7 @@ T = TypeVar("T")
 
 _PRODUCT = "matcha42"
 _SHORTEST_WORD = 4
+_NICE = 15
 
 
 @cache
@@ -31,13 +34,18 @@ def _letters(text: str) -> str:
     return "".join(character for character in text.casefold() if character.isalpha())
 
 
+def _give_way() -> None:
+    """Let the event loop go first where they share a core: Linux gives each thread, and those it starts, its own rank."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+
+
 class Passwords:
     """Hashes and checks passwords, a few at a time; more than the queue holds are refused."""
 
     def __init__(self, config: Password) -> None:
         self._hasher = PasswordHasher(config.time_cost, config.memory_kib, config.parallelism)
-        self._executor = ThreadPoolExecutor(config.workers, thread_name_prefix="argon2")
-        self._room = config.workers + config.queue
+        self._executor = ThreadPoolExecutor(config.workers, thread_name_prefix="argon2", initializer=_give_way)
+        self._most = self._room = config.workers + config.queue
         self._nobody = self._hasher.hash("nobody's password")
 
     def check(self, password: str, *, field: str, own: Iterable[str]) -> None:
@@ -47,6 +55,11 @@ class Passwords:
         is_word = len(bare) >= _SHORTEST_WORD and bare in _words()
         if password.casefold() in _words() or is_word or (bare and bare in own_words):
             raise InvalidPayload.of(field, "weak", "This is easy to guess. Take several words, or something longer.")
+
+    async def look_for_room(self) -> None:
+        """Raise Unavailable when too many wait: better said before anything else is done for an event."""
+        if self._room <= 0:
+            raise Unavailable(retry_after=5)
 
     async def hash(self, password: str) -> str:
         """Return the hash to be kept. Raises Unavailable when too many wait."""
@@ -78,6 +91,11 @@ class Passwords:
     def _leave(self) -> None:
         """Counted when the work is done, not when the one who asked has gone."""
         self._room += 1
+
+    @property
+    def waiting(self) -> int:
+        """How many are being worked at, or wait for it."""
+        return self._most - self._room
 
     def close(self) -> None:
         """Let go of the threads."""

@@ -73,6 +73,11 @@ class Photos:
         self._workers = Workers(config.photos)
         self._store = Store(config.server.data / "photos")
 
+    @property
+    def waiting(self) -> int:
+        """How many images are being taken in, or wait for it."""
+        return self._workers.waiting
+
     # -- taking in ---------------------------------------------------------------------------------------------------
 
     async def take_in(self, images: list[bytes], *, of: object) -> list[Taken]:

@@ -16,7 +16,7 @@ _HOUR = 3600
 _SKEW = 60
 _DAY = 86_400
 _MARK = 16
-_UNSUBSCRIBE_AGE = 60 * _DAY
+UNSUBSCRIBE_DAYS = 60
 
 
 class Tokens:
@@ -96,7 +96,7 @@ class Tokens:
         if len(token) > _LONGEST:
             raise InvalidLink
         try:
-            [user_id] = self._load(self._serializer("unsubscribe"), token, _UNSUBSCRIBE_AGE)
+            [user_id] = self._load(self._serializer("unsubscribe"), token, UNSUBSCRIBE_DAYS * _DAY)
         except (BadData, ValueError):
             raise InvalidLink from None
         return int(user_id)

@@ -1,7 +1,6 @@
 """Connection: one client on one socket: who it is, what it has under way, how far it has been told."""
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
@@ -22,52 +21,62 @@ _SETTLE_WITHIN = 0.8
 class Lane:
     """The order of one socket: events start as they came, and `Order` says which wait for which to finish."""
 
+    __slots__ = ("_barrier", "_options", "_running", "_waiting", "_writing")
+
     def __init__(self, options: Socket) -> None:
         self._options = options
-        self._waiting: deque[tuple[Order, Run]] = deque()
-        self._running: set[asyncio.Task[None]] = set()
+        self._waiting: list[tuple[Order, Run]] = []  # few, and mostly none: a deque would be larger
+        self._running: list[asyncio.Task[None]] = []
         self._writing: asyncio.Task[None] | None = None
-        self._pump: asyncio.Task[None] | None = None
+        self._barrier: asyncio.Task[None] | None = None
 
     def submit(self, order: Order, run: Run) -> None:
-        """Queue what is to run. Raises RateLimited when too many wait."""
-        if len(self._waiting) >= self._options.queue:
-            raise RateLimited(1)
-        self._waiting.append((order, run))
-        if self._pump is None:
-            self._pump = asyncio.get_running_loop().create_task(self._start_all())
+        """Start what may start now, queue what has to wait. Raises RateLimited when too many wait."""
+        if not self._waiting and self._may_start(order):
+            self._start(order, run)
+        elif len(self._waiting) < self._options.queue:
+            self._waiting.append((order, run))
+        else:
+            raise RateLimited(1, limit="socket_queue")
 
-    async def _start_all(self) -> None:
-        try:
-            while self._waiting:
-                await self._start(*self._waiting.popleft())
-        finally:
-            self._pump = None
+    def _may_start(self, order: Order) -> bool:
+        if self._barrier or len(self._running) >= self._options.running:
+            return False
+        return not (self._running if order is Order.BARRIER else order is Order.ORDERED and self._writing)
 
-    async def _start(self, order: Order, run: Run) -> None:
-        if order is Order.ORDERED and self._writing:
-            await asyncio.wait([self._writing])
-        if order is Order.BARRIER and self._running:
-            await asyncio.wait(self._running)
-        if len(self._running) >= self._options.running:
-            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+    def _start(self, order: Order, run: Run) -> None:
         task = asyncio.ensure_future(run())
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running.append(task)
         if order is Order.ORDERED:
             self._writing = task
         elif order is Order.BARRIER:
-            await asyncio.wait([task])
+            self._barrier = task
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: "asyncio.Task[None]") -> None:
+        """Whatever waited for this one starts."""
+        self._running.remove(task)
+        if task is self._writing:
+            self._writing = None
+        elif task is self._barrier:
+            self._barrier = None
+        while self._waiting and self._may_start(self._waiting[0][0]):
+            self._start(*self._waiting.pop(0))
+
+    @property
+    def waiting(self) -> int:
+        """How many wait to be started."""
+        return len(self._waiting)
 
     @property
     def is_idle(self) -> bool:
         """Tell whether nothing waits or runs."""
-        return not (self._waiting or self._running)
+        return not self._running  # what waits, waits for something that runs
 
     async def settle(self) -> None:
         """Wait until nothing waits or runs."""
-        while not self.is_idle:
-            await asyncio.wait({*self._running, *([self._pump] if self._pump else [])})
+        while self._running:
+            await asyncio.wait(self._running)
 
     def drop(self) -> None:
         """Forget what has not started: the client is gone. What runs may be committing, so it is left to finish."""

@@ -3,7 +3,8 @@ in every other case the log is read. Hints from other processes and a tailer say
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from server.socket.engine import Transport
 from server.socket.feed import Feed, User
 from server.socket.packet import event_frame
 from server.socket.watching import Watching
+from server.tally import SIZES, Histogram
 from server.wire.answers import Presence, iso
 from server.wire.pushes import Kind, Logged, render, wire
 from sql import sync
@@ -48,6 +50,14 @@ class Delivery:
         self._soft = services.config.socket.backlog_soft
         self._all_due = 0.0
         """When all are to be looked at again, on the loop's clock."""
+        self._found: dict[int, int] = {}
+        """What the last look at all brought that nothing had told of, and perhaps something tells of yet."""
+        self.repaired = 0
+        """How many pushes nothing ever told of: they were found by looking."""
+        self.pushed: Counter[str] = Counter()
+        """How many were sent, by the way they took."""
+        self.looks, self.pages = Histogram(SIZES), Histogram(SIZES)
+        """How many users were looked at, and how many pushes read, at a time."""
         hints.on_hint = self._look_at
         hints.on_gap = self._look_at_all
         hints.on_whisper = self._whisper
@@ -132,8 +142,10 @@ class Delivery:
             for feed in user.feeds.values():
                 if feed.connection.transport.backlog < self._soft:
                     feed.connection.push(name, data)
+                    self.pushed["whisper"] += 1
 
     def _offer(self, user: User, entry: Logged, live: Any) -> None:
+        self._found.pop(user.id, None)
         frame = event_frame(*wire(entry, live)) if live is not None else None
         for feed in user.feeds.values():
             transport = feed.connection.transport
@@ -141,6 +153,7 @@ class Delivery:
             if frame and is_next and transport.backlog < self._soft:
                 feed.cursor = feed.target = entry.seq
                 transport.write(frame)
+                self.pushed["live"] += 1
                 self._watching.told(feed, entry.push)
             else:
                 feed.target = max(feed.target, entry.seq)
@@ -176,7 +189,7 @@ class Delivery:
         if task.cancelled():
             return
         if fault := task.exception():
-            log.error("delivery.failed", user_id=feed.user.id, exc_info=fault)
+            log.error("delivery.failed", user_id=feed.user.id, socket=feed.connection.sid, exc_info=fault, seldom=True)
         elif task.result():
             self._catch_up(feed)
 
@@ -194,20 +207,27 @@ class Delivery:
                     if entry.seq == feed.cursor + 1:
                         feed.connection.push(name, data)
                         feed.cursor = entry.seq
+                        self.pushed["log"] += 1
                         self._watching.told(feed, entry.push)
         except DatabaseDown as fault:
-            log.warning("delivery.unavailable", user_id=feed.user.id, reason=str(fault))
+            log.warning("delivery.unavailable", reason=str(fault), seldom=True)
             return False
         return True
 
     async def _page(self, tx: Tx, feed: Feed) -> tuple[list[Logged], list[tuple[str, dict[str, Any]]]]:
         entries = await sync.list_after(tx, user_id=feed.user.id, after=feed.cursor, limit=_PAGE)
+        self.pages.note(len(entries))
         return entries, await render(Context(tx, self._services, feed.session), entries)
+
+    def lags(self) -> list[int]:
+        """Return by how many pushes each connection is behind its log."""
+        return [feed.target - feed.cursor for user in self._users.values() for feed in user.feeds.values()]
 
     # -- the tailer ------------------------------------------------------------------------------------------------
 
     def _look_at(self, user_id: int) -> None:
         """Look at this user's log soon."""
+        self._found.pop(user_id, None)
         self._to_look.add(user_id)
         self._look_now.set()
 
@@ -224,22 +244,35 @@ class Delivery:
                 async with asyncio.timeout_at(self._all_due):
                     await self._look_now.wait()
             self._look_now.clear()
-            users, self._to_look = self._to_look, set()
+            told, self._to_look = self._to_look, set()
+            users: Iterable[int] = told
             if clock() >= self._all_due:
                 users = set(self._users)
                 self._all_due = clock() + self._services.config.delivery.tail_interval
+                self.repaired += sum(self._found.values())
+                self._found.clear()
             try:
-                await self._look(users)
+                await self._look(users, told)
             except DatabaseDown as fault:
-                log.warning("tailer.unavailable", reason=str(fault))
+                log.warning("tailer.unavailable", reason=str(fault), seldom=True)
 
-    async def _look(self, user_ids: Iterable[int]) -> None:
+    async def _look(self, user_ids: Iterable[int], told: Collection[int]) -> None:
+        """Look at the logs of these users, of whom some were told to have something new."""
         connected = [user_id for user_id in user_ids if user_id in self._users]
         for start in range(0, len(connected), _CHUNK):
             chunk = connected[start : start + _CHUNK]
+            self.looks.note(len(chunk))
             for stream in await self._services.read(partial(sync.list_streams, user_ids=chunk)):
                 if user := self._users.get(stream.user_id):
+                    if user.id not in told:
+                        self._suspect(user, stream.last_seq)
                     await self._compare(user, stream)
+
+    def _suspect(self, user: User, last_seq: int) -> None:
+        """There may be news that nothing told of; unless it is told of until the next look at all, it was lost."""
+        news = last_seq - max((feed.target for feed in user.feeds.values()), default=last_seq)
+        if news > 0:
+            self._found[user.id] = news
 
     async def _compare(self, user: User, stream: sync.Stream) -> None:
         if any(feed.session.auth_epoch != stream.auth_epoch for feed in user.feeds.values()):

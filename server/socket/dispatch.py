@@ -1,6 +1,6 @@
 """The funnel: every event of every client comes through here and leaves with exactly one answer."""
 
-import asyncio
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -8,6 +8,8 @@ import msgspec
 import structlog
 
 from server.context import Context, Services, Session, SignedIn
+from server.deadline import Deadlines
+from server.socket.journal import Entry, Journal
 from server.socket.who import Who
 from server.wire.answers import Presence
 from server.wire.errors import Internal, InvalidPayload, MatchaError, Unavailable
@@ -41,38 +43,49 @@ class Done(NamedTuple):
 class Dispatcher:
     """who → parse → handler → commit → deliver → answer."""
 
-    def __init__(self, services: Services, who: Who, deliver: Callable[[Outcome], None]) -> None:
+    def __init__(self, services: Services, who: Who, deliver: Callable[[Outcome], None], journal: Journal) -> None:
         self._services = services
         self._who = who
         self._deliver = deliver
+        self.journal = journal
+        self._deadlines = Deadlines(services.config.server.event_timeout)
         self.draining = False
 
     async def __call__(self, spec: Spec, arguments: list[Any], caller: Caller) -> Done:
         """Run one event; never raises but when cancelled."""
+        user_id = caller.session.user_id if caller.session else None
+        entry = Entry(spec.name, user_id, caller.address, started=time.perf_counter())
         try:
-            async with asyncio.timeout(self._services.config.server.event_timeout):
-                done = await self._run(spec, arguments, caller)
-        except MatchaError as refusal:
-            done = refused(refusal)
-        except (DatabaseDown, CommitUnknown, TimeoutError) as fault:
-            log.warning("event.unavailable", event_name=spec.name, reason=str(fault) or "timed out")
-            done = refused(Unavailable(unknown=is_unknown(fault)))
+            with self._deadlines.begin():
+                done = await self._run(spec, arguments, caller, entry)
         except Exception as fault:
-            done = self.failed(spec, fault)
-        log.debug("event", event_name=spec.name, code=done.code)
+            return self.refuse(entry, fault)
+        self.journal.note(entry)
         return done
 
-    def failed(self, spec: Spec, fault: Exception) -> Done:
-        """Log our fault, and return the answer that names the line in the log."""
-        error_id = self._services.ids.token()
-        log.error("event.failed", event_name=spec.name, error_id=error_id, exc_info=fault)
-        return refused(Internal(error_id=error_id))
+    def refuse(self, entry: Entry, fault: Exception) -> Done:
+        """Note an event that was not done, whatever kept it from being done, and return the answer."""
+        refusal = self._refusal(fault)
+        self.journal.note(entry, refusal)
+        return refused(refusal)
 
-    async def _run(self, spec: Spec, arguments: list[Any], caller: Caller) -> Done:
+    def _refusal(self, fault: Exception) -> MatchaError:
+        if isinstance(fault, MatchaError):
+            return fault
+        refusal: MatchaError
+        if isinstance(fault, (DatabaseDown, CommitUnknown, TimeoutError)):
+            refusal = Unavailable(unknown=is_unknown(fault))
+        else:
+            refusal = Internal(error_id=self._services.ids.token())  # which names the line in the log
+        refusal.__cause__ = fault
+        return refusal
+
+    async def _run(self, spec: Spec, arguments: list[Any], caller: Caller, entry: Entry) -> Done:
         if self.draining:
             raise Unavailable(retry_after=5)
         payload = arguments[0] if arguments else {}
         session = await self._who.identify(spec, payload, caller.session, caller.token)
+        entry.user_id = session.user_id if session else None
         if len(arguments) > 1:
             raise InvalidPayload.of("payload", "type", "This should be one object.")
         fields = spec.parse(payload)
@@ -85,10 +98,12 @@ class Dispatcher:
             return Done(200, msgspec.json.encode({"code": 200, "data": data}), ctx.signed_in, ctx.watched)
 
         done, outcome = await self._services.transact(work)
+        if done.signed_in:
+            entry.user_id = done.signed_in.session.user_id
         try:
             self._deliver(outcome)
         except Exception:
-            log.exception("deliver.failed", event_name=spec.name)  # it is committed; the tailer finds it
+            log.exception("deliver.failed", event_name=spec.name, seldom=True)  # the tailer finds what is committed
         return done
 
 

@@ -10,6 +10,7 @@ import engineio
 import msgspec
 import structlog
 from aiohttp import WSMsgType, web
+from structlog.contextvars import bind_contextvars
 
 from server.config import Socket
 from server.wire.fields import LARGEST_IMAGE
@@ -19,6 +20,8 @@ log = structlog.get_logger("socket")
 LARGEST_TEXT = 65_536
 LARGEST_BINARY = LARGEST_IMAGE
 _CLOSE_WITHIN = 1.0
+_IN_PIPE = 65_536
+"""Bytes that the connection itself may hold; beyond it frames are queued, counted, and written as it drains."""
 _PING, _PONG, _MESSAGE, _CLOSE = b"2", "3", "4", "1"
 
 
@@ -48,18 +51,20 @@ class Transport:
         self._closer: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._awaits_pong = False
+        self._pipe: asyncio.Transport | None = None
 
     async def serve(self, opening: bytes) -> web.WebSocketResponse:
         """Speak until the socket ends, whoever ends it."""
         await self._ws.prepare(self._request)
+        self._pipe = self._request.transport
         self.write(opening)
         self._timer = self._loop.call_later(self._options.ping_interval, self._ping)
         try:
             await self._read()
         except (ValueError, ConnectionError) as fault:
-            log.info("socket.refused", sid=self.sid, reason=str(fault))
+            log.info("socket.refused", reason=str(fault), seldom=True)
         except Exception:
-            log.exception("socket.failed", sid=self.sid)
+            log.exception("socket.failed", seldom=True)
         finally:
             self.closed = True
             self._timer.cancel()
@@ -71,7 +76,7 @@ class Transport:
             message = await self._ws.receive()
             self.on_heard()
             if message.type is WSMsgType.TEXT:
-                if len(message.data) > LARGEST_TEXT or len(message.data.encode("utf-8", "replace")) > LARGEST_TEXT:
+                if _is_too_large(message.data):
                     raise ValueError("a text frame is too large")
                 await self._receive(message.data)
             elif message.type is WSMsgType.BINARY:
@@ -106,13 +111,19 @@ class Transport:
         """Queue a text frame; a reader so slow that too much waits is cut off."""
         if self.closed:
             return
+        self._engine.frames_sent += 1
+        self._engine.bytes_sent += len(frame)
+        pipe = self._pipe
+        if self._writer is None and pipe and pipe.get_write_buffer_size() < _IN_PIPE and not pipe.is_closing():
+            pipe.write(_framed(frame))
+            return
         self._frames.append(frame)
         self.backlog += len(frame)
         if self._writer is None:
             self.stalled_at = self._loop.time()
             self._writer = self._loop.create_task(self._write())
         elif self.backlog > self._options.backlog_hard:
-            log.info("socket.slow", sid=self.sid, backlog=self.backlog)
+            log.info("socket.slow", socket=self.sid, backlog=self.backlog, seldom=True)
             self.abort()
 
     async def _write(self) -> None:
@@ -168,13 +179,29 @@ class Transport:
             self._request.transport.abort()
 
 
+def _is_too_large(text: str) -> bool:
+    """A character takes one byte to four, and most texts are short."""
+    return 4 * len(text) > LARGEST_TEXT and len(text.encode("utf-8", "replace")) > LARGEST_TEXT
+
+
+def _framed(text: bytes) -> bytes:
+    """Return a WebSocket frame of text, as a server sends it."""
+    size = len(text)
+    if size < 126:
+        return b"\x81%c%b" % (size, text)
+    return (b"\x81\x7e" + size.to_bytes(2) if size < 65_536 else b"\x81\x7f" + size.to_bytes(8)) + text
+
+
 class Engine(engineio.AsyncServer):  # type: ignore[misc]
     """python-engineio checks the request (origin, transport, version); the connection itself is a Transport."""
 
     options: Socket
+    frames_sent = bytes_sent = frames_received = 0
+    """So far, by all sockets."""
 
     async def _handle_connect(self, environ: dict[str, Any], transport: str, jsonp_index: int | None = None) -> Any:
         sid = self.generate_id()
+        bind_contextvars(socket=sid)  # all that is logged on its behalf says so
         socket = Transport(self, sid, environ["aiohttp.request"], self.options)
         self.sockets[sid] = socket
         try:
@@ -197,4 +224,5 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
 
     async def receive(self, sid: str, data: str | bytes) -> None:
         """Hand on one message; what it raises ends the socket."""
+        self.frames_received += 1
         await self.handlers["message"](sid, data)

@@ -15,9 +15,10 @@ from server.flood import Bucket, Buckets
 from server.socket.address import Addresses
 from server.socket.connection import Connection, Half
 from server.socket.delivery import Delivery
-from server.socket.dispatch import Caller, Dispatcher, Done, refused
+from server.socket.dispatch import Caller, Dispatcher, Done
 from server.socket.engine import LARGEST_BINARY, Engine
 from server.socket.feed import Feed
+from server.socket.journal import HANDSHAKE, UNKNOWN, Entry
 from server.socket.packet import (
     ACK,
     BINARY_EVENT,
@@ -95,7 +96,7 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
         self._most_anonymous = limits.of("sockets_anonymous")
         self._rate, self._burst = limits.of("socket_rate"), limits.of("socket_burst")
         self.room = Room(config.photos.arriving)
-        self.callers = Buckets(_PER_ADDRESS * self._rate, _PER_ADDRESS * self._burst)
+        self.callers = Buckets(_PER_ADDRESS * self._rate, _PER_ADDRESS * self._burst, limit="caller_rate")
 
     def _engineio_server_class(self) -> type[Engine]:
         return Engine
@@ -129,12 +130,13 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
                 raise AlreadyExists("This socket is connected already.")
             who, cursor = await self._authenticate(auth)
             if who is None and self.anonymous[connection.address] > self._most_anonymous:
-                raise RateLimited(self._options.anonymous_timeout)
+                raise RateLimited(self._options.anonymous_timeout, limit="sockets_anonymous")
         except MatchaError as refusal:
-            connection.transport.write(connect_error_frame(None, refusal.answer()))
+            self._refuse_handshake(connection, None, refusal)
             return
         if connection.gone.is_set():
             return
+        self._dispatch.journal.note(Entry(HANDSHAKE, who.session.user_id if who else None, connection.address))
         connection.joined = True
         connection.heard_at = asyncio.get_running_loop().time()
         connection.transport.write(connect_frame(connection.sid))
@@ -162,9 +164,16 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
         except MatchaError:
             raise
         except Exception as fault:
-            error_id = self._services.ids.token()
-            log.exception("connect.failed", error_id=error_id)
-            raise Internal(error_id=error_id) from fault
+            raise Internal(error_id=self._services.ids.token()) from fault
+
+    def _refuse_handshake(self, connection: Connection, namespace: str | None, refusal: MatchaError) -> None:
+        self._dispatch.journal.note(self._entry(connection, HANDSHAKE), refusal)
+        connection.transport.write(connect_error_frame(namespace, refusal.answer()))
+
+    def _entry(self, connection: Connection, event: str) -> Entry:
+        """Return the entry of what is refused at the door."""
+        user_id = connection.session.user_id if connection.session else None
+        return Entry(event, user_id, connection.address)
 
     def _sign_in(self, connection: Connection, who: SignedIn, cursor: int | None) -> None:
         connection.session = who.session
@@ -252,7 +261,7 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
             self._charge_handshake(connection)
             connection.lane.submit(Order.BARRIER, lambda: self._join(connection, auth))
         except MatchaError as refusal:
-            connection.transport.write(connect_error_frame(packet.namespace, refusal.answer()))
+            self._refuse_handshake(connection, packet.namespace, refusal)
 
     def _enter(self, connection: Connection, half: Half) -> None:
         """Name, then floods; the rest when its turn comes."""
@@ -265,7 +274,9 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
                 raise _not_json()
             connection.lane.submit(spec.order, lambda: self._run(connection, packet, spec, packet.data[1:]))
         except MatchaError as refusal:
-            connection.ack(packet.id, refused(refusal).answer)
+            known = _spec_of(packet)
+            entry = self._entry(connection, known.name if known else UNKNOWN)  # all names that clients make up are one
+            connection.ack(packet.id, self._dispatch.refuse(entry, refusal).answer)
 
     def _charge_handshake(self, connection: Connection) -> None:
         """The first handshake leaves a socket its whole burst; only who connects pays."""
@@ -285,8 +296,7 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
         if packet.malformed:
             self._charge(connection, 1)
             raise _not_json()
-        name = packet.data[0] if isinstance(packet.data, list) and packet.data else None
-        spec = registry.get(name) if isinstance(name, str) else None
+        spec = _spec_of(packet)
         if spec is None:
             raise UnknownEvent
         self._charge(connection, spec.cost)
@@ -294,7 +304,7 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
 
     async def _run(self, connection: Connection, packet: Packet, spec: Spec, arguments: list[Any]) -> None:
         if not connection.joined:
-            connection.ack(packet.id, refused(Unauthorized()).answer)
+            connection.ack(packet.id, self._dispatch.refuse(self._entry(connection, spec.name), Unauthorized()).answer)
             return
         has_token = bool(arguments) and isinstance(arguments[0], dict) and "token" in arguments[0]
         done = await self._dispatch(spec, arguments, Caller(connection.session, connection.address, connection.agent))
@@ -342,6 +352,11 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
                 connection.end("session_ended")
             except DatabaseDown:
                 pass  # it is asked again
+
+
+def _spec_of(packet: Packet) -> Spec | None:
+    name = packet.data[0] if isinstance(packet.data, list) and packet.data else None
+    return registry.get(name) if isinstance(name, str) else None
 
 
 def _not_json() -> InvalidPayload:

@@ -20,7 +20,7 @@ class Room:
     def take(self, caller: object, size: int) -> None:
         """Take so many bytes. Raises RateLimited when one caller has a share already, Unavailable when all is taken."""
         if self._taken[caller] + size > self._share:
-            raise RateLimited(1)
+            raise RateLimited(1, limit="images_arriving")
         if size > self._left:
             raise Unavailable
         self._taken[caller] += size

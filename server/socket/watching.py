@@ -33,6 +33,8 @@ class Watching:
         self._watches: defaultdict[int, set[Watch]] = defaultdict(set)
         self._to_look: dict[tuple[Watch, int], None] = {}
         self._look_now = asyncio.Event()
+        self.told_of = 0
+        """How often so far somebody was told that somebody came or went."""
         hints.on_presence = self._look_at
 
     def start(self, feed: Feed, told: Mapping[int, Presence]) -> None:
@@ -121,6 +123,7 @@ class Watching:
             and connection.transport.backlog < self._soft
         ):
             watch.told[user_id] = now
+            self.told_of += 1
             connection.push("presence", {"user_id": user_id, "online": now.online, "last_seen": now.last_seen})
 
 

@@ -89,4 +89,4 @@ class Who:
                 lambda tx: sessions.update_last_seen(tx, user_id=session.user_id, id=session.id)
             )
         except (DatabaseDown, CommitUnknown) as fault:
-            log.warning("session.use_not_noted", user_id=session.user_id, reason=str(fault))
+            log.warning("session.use_not_noted", reason=str(fault), seldom=True)

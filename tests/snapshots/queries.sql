@@ -1,5 +1,6 @@
 DELETE FROM `account` WHERE `id`=%s
 DELETE FROM `block` WHERE `user_id`=%s AND `other_id`=%s
+DELETE FROM `link` WHERE `expires_at`<=%s ORDER BY `expires_at` LIMIT %s
 DELETE FROM `link` WHERE `user_id`=%s
 DELETE FROM `link` WHERE `user_id`=%s AND `purpose`=%s
 DELETE FROM `moderation_case` WHERE `user_id`=%s
@@ -10,11 +11,14 @@ DELETE FROM `photo_trash` WHERE `file` IN (%s)×n
 DELETE FROM `photo` WHERE `user_id`=%s
 DELETE FROM `profile_tag` WHERE `user_id`=%s
 DELETE FROM `profile` WHERE `user_id`=%s
+DELETE FROM `session` WHERE `expires_at`<=%s ORDER BY `expires_at` LIMIT %s
 DELETE FROM `town_name`
 DELETE FROM `town`
+DELETE FROM `user_event` LIMIT %s
 DELETE FROM `user_event` WHERE `user_id`=%s
 DELETE FROM `user_stream` WHERE `user_id`=%s
 DELETE FROM `visit` WHERE `user_id`=%s AND `visitor_id`=%s
+DROP TABLE IF EXISTS `account`,`block`,`link`,`message`,`migration`,`migration_lease`,`moderation_case`,`notification`,`nudge`,`outbox`,`pair`,`photo`,`photo_look`,`photo_trash`,`profile`,`profile_tag`,`quota`,`reminder`,`report`,`session`,`town`,`town_edition`,`town_name`,`user_event`,`user_stream`,`visit`
 INSERT INTO `account` (`id`,`login`,`mail`,`mail_key`,`password_hash`,`language`,`created_at`,`state`) VALUES (%s,%s,%s,%s,%s,%s,%s,%s)×n
 INSERT INTO `account` (`id`,`login`,`mail`,`mail_key`,`password_hash`,`state`,`language`,`created_at`) VALUES (%s,%s,%s,%s,%s,%s,%s,%s)
 INSERT INTO `block` (`user_id`,`other_id`,`login`,`blocked_at`) VALUES (%s,%s,%s,%s)
@@ -47,12 +51,21 @@ INSERT INTO `visit` (`user_id`,`visitor_id`,`visited_at`) VALUES (%s,%s,%s) ON D
 SELECT CAST(COALESCE(SUM(`unread`),%s) AS SIGNED) FROM (SELECT `high_id` `other_id`,`low_unread` `unread` FROM `pair` WHERE `low_id`=%s AND `connected`=%s AND `low_unread`>%s UNION ALL SELECT `low_id` `other_id`,`high_unread` `unread` FROM `pair` WHERE `high_id`=%s AND `connected`=%s AND `high_unread`>%s) `both` STRAIGHT_JOIN `account` ON `account`.`id`=`other_id` AND `state`=%s
 SELECT COUNT(*) FROM (SELECT `reporter_id` FROM `report` WHERE `user_id`=%s GROUP BY `reporter_id` HAVING MAX(`aged`)=%s AND MAX(`judged`)=%s) `voter`
 SELECT COUNT(*) FROM (SELECT `user_id` FROM `photo_look` WHERE (`part`,`value`) IN ((%s,%s))×n AND `user_id`<>%s AND BIT_COUNT(`look`^%s)<=%s LIMIT %s) `alike`
+SELECT COUNT(*) FROM `account`
+SELECT COUNT(*) FROM `account` WHERE `id` IN (%s)×n
 SELECT COUNT(*) FROM `notification` n LEFT JOIN `account` a ON a.`id`=n.`other_id` LEFT JOIN `pair` p ON p.`low_id`=LEAST(n.`user_id`,n.`other_id`) AND p.`high_id`=GREATEST(n.`user_id`,n.`other_id`) WHERE n.`user_id`=%s AND (n.`other_id`=%s OR a.`state`=%s AND p.`low_blocked_at` IS NULL AND p.`high_blocked_at` IS NULL) AND n.`is_read`=%s
 SELECT COUNT(*) FROM `photo` WHERE `user_id`=%s
+SELECT COUNT(*),MIN(`due_at`) FROM `photo_trash` WHERE `due_at`<=%s
+SELECT COUNT(*),MIN(`noted_at`) FROM `outbox` WHERE `attempts`>=%s OR `due_at`<=%s
 SELECT COUNT(CASE WHEN (%s IS NULL OR e.`birth_date`<=%s) THEN %s END),COUNT(CASE WHEN (%s IS NULL OR e.`birth_date`<=%s) AND (%s IS NULL OR e.`birth_date`>%s) THEN %s END),COUNT(CASE WHEN (%s IS NULL OR e.`birth_date`<=%s) AND (%s IS NULL OR e.`birth_date`>%s) AND (%s IS NULL OR e.`dot`>=%s) THEN %s END),COUNT(CASE WHEN (%s IS NULL OR e.`birth_date`<=%s) AND (%s IS NULL OR e.`birth_date`>%s) AND (%s IS NULL OR e.`dot`>=%s) AND (%s IS NULL OR e.`fame`>=%s) THEN %s END),COUNT(CASE WHEN (%s IS NULL OR e.`birth_date`<=%s) AND (%s IS NULL OR e.`birth_date`>%s) AND (%s IS NULL OR e.`dot`>=%s) AND (%s IS NULL OR e.`fame`>=%s) AND (%s IS NULL OR e.`fame`<=%s) THEN %s END),COUNT(CASE WHEN (%s IS NULL OR e.`birth_date`<=%s) AND (%s IS NULL OR e.`birth_date`>%s) AND (%s IS NULL OR e.`dot`>=%s) AND (%s IS NULL OR e.`fame`>=%s) AND (%s IS NULL OR e.`fame`<=%s) AND (%s=%s OR (SELECT COUNT(*) FROM `profile_tag` t WHERE t.`user_id`=e.`user_id` AND t.`tag` IN (%s)×n)=%s) THEN %s END),COUNT(CASE WHEN (%s IS NULL OR e.`birth_date`<=%s) AND (%s IS NULL OR e.`birth_date`>%s) AND (%s IS NULL OR e.`dot`>=%s) AND (%s IS NULL OR e.`fame`>=%s) AND (%s IS NULL OR e.`fame`<=%s) AND (%s=%s OR (SELECT COUNT(*) FROM `profile_tag` t WHERE t.`user_id`=e.`user_id` AND t.`tag` IN (%s)×n)=%s) AND (%s=%s OR e.`common`>=%s) THEN %s END) FROM (SELECT p.`user_id`,p.`birth_date`,p.`fame`,p.`active_at`,p.`show_online`,TIMESTAMPDIFF(YEAR,p.`birth_date`,%s) `age`,CASE WHEN p.`show_distance`=%s THEN p.`x`*%s+p.`y`*%s+p.`z`*%s END `dot`,(SELECT COUNT(*) FROM `profile_tag` t WHERE t.`user_id`=p.`user_id` AND t.`tag` IN (%s)×n) `common` FROM `profile` p LEFT JOIN `pair` r ON r.`low_id`=LEAST(p.`user_id`,%s) AND r.`high_id`=GREATEST(p.`user_id`,%s) WHERE p.`found`=%s AND p.`user_id`<>%s AND (p.`user_id`>=%s AND p.`user_id`<%s OR p.`user_id`>=%s AND p.`user_id`<%s) AND (%s=%s OR p.`gender`&%s) AND (p.`sex`=%s OR p.`sex`&%s) AND r.`low_blocked_at` IS NULL AND r.`high_blocked_at` IS NULL AND CASE WHEN p.`user_id`>%s THEN r.`low_liked_at` ELSE r.`high_liked_at` END IS NULL AND CASE WHEN p.`user_id`>%s THEN r.`low_passed_at` ELSE r.`high_passed_at` END IS NULL) e
+SELECT COUNT(`id`),MIN(`noted_at`) FROM `outbox`
 SELECT COUNT(`seq`) FROM `message` WHERE `low_id`=%s AND `high_id`=%s AND `seq`>%s AND `sender_id`=%s
+SELECT DISTINCT `file` FROM `photo`
 SELECT DISTINCT `file` FROM `photo` WHERE `file` IN (%s)×n
+SELECT MAX(`version`),VERSION() FROM `migration`
 SELECT MAX(n.`seq`) FROM `notification` n LEFT JOIN `account` a ON a.`id`=n.`other_id` LEFT JOIN `pair` p ON p.`low_id`=LEAST(n.`user_id`,n.`other_id`) AND p.`high_id`=GREATEST(n.`user_id`,n.`other_id`) WHERE n.`user_id`=%s AND (n.`other_id`=%s OR a.`state`=%s AND p.`low_blocked_at` IS NULL AND p.`high_blocked_at` IS NULL) AND n.`is_read`=%s AND n.`seq`<=%s
+SELECT SUM(`data_length`+`index_length`) FROM `information_schema`.`tables` WHERE `table_schema`=DATABASE()
+SELECT UTC_TIMESTAMP()
 SELECT `created_at` FROM `account` WHERE `id`=%s
 SELECT `edition` FROM `town_edition` WHERE `id`=%s
 SELECT `edition` FROM `town_edition` WHERE `id`=%s FOR UPDATE
@@ -95,6 +108,8 @@ SELECT `sent_at` FROM `nudge` WHERE `user_id`=%s AND `receiver_id`=%s AND `rando
 SELECT `seq`,`at`,`kind`,`other_id`,`number`,`by_id` FROM `user_event` WHERE `user_id`=%s AND `seq`>%s ORDER BY `seq` LIMIT %s
 SELECT `session`.`user_id`,`session`.`id`,`session`.`expires_at`,`session`.`last_seen_at`,`session`.`ended_at`,`account`.`state`,`user_stream`.`auth_epoch`,`user_stream`.`last_seq`,`user_stream`.`purged_seq` FROM `session` JOIN `account` ON `account`.`id`=`session`.`user_id` JOIN `user_stream` ON `user_stream`.`user_id`=`session`.`user_id` WHERE `session`.`user_id`=%s AND `session`.`id` IN (%s)×n
 SELECT `session`.`user_id`,`session`.`id`,`session`.`expires_at`,`session`.`last_seen_at`,`session`.`ended_at`,`account`.`state`,`user_stream`.`auth_epoch`,`user_stream`.`last_seq`,`user_stream`.`purged_seq` FROM `session` JOIN `account` ON `account`.`id`=`session`.`user_id` JOIN `user_stream` ON `user_stream`.`user_id`=`session`.`user_id` WHERE `session`.`user_id`=%s AND `session`.`id`=%s
+SELECT `table_name` FROM `information_schema`.`tables` WHERE `table_schema`=DATABASE()
+SELECT `table_name`,`engine`,`table_collation` FROM `information_schema`.`tables` WHERE `table_schema`=DATABASE() ORDER BY `table_name`
 SELECT `used` FROM `quota` WHERE `user_id`=%s AND `day`=%s AND `kind`=%s AND `target_id`=%s FOR UPDATE
 SELECT `user_id` FROM `profile` WHERE `user_id` IN (%s)×n AND `read_receipts`=%s
 SELECT `user_id`,`id`,`position`,`file`,`thumbhash`,`added_at` FROM `photo` WHERE `user_id` IN (%s)×n AND `position`=%s
@@ -105,6 +120,7 @@ SELECT `user_id`,`mailed_at` FROM `reminder` WHERE `due_at`<=%s ORDER BY `due_at
 SELECT `user_id`,`mailed_at` FROM `reminder` WHERE `due_at`=%s AND `lease`=%s
 SELECT `user_id`,`mailed_at` FROM `reminder` WHERE `user_id`=%s AND `lease`=%s FOR UPDATE
 SELECT `user_id`,`tag` FROM `profile_tag` WHERE `user_id` IN (%s)×n ORDER BY `user_id`,`position`
+SELECT `version` FROM `migration` ORDER BY `version`
 SELECT `visited_at` FROM `visit` WHERE `user_id`=%s AND `visitor_id`=%s
 SELECT `visitor_id`,`visited_at` FROM `visit` WHERE `user_id`=%s AND (`visited_at`<%s OR (`visited_at`=%s AND `visitor_id`<%s)) ORDER BY `visited_at` DESC,`visitor_id` DESC LIMIT %s
 SELECT c.`user_id`,c.`value`,c.`tie` FROM (SELECT e.`user_id`,(CASE WHEN e.`dot` IS NULL THEN %s WHEN e.`dot`>=%s THEN %s WHEN e.`dot`>=%s THEN %s WHEN e.`dot`>=%s THEN %s WHEN e.`dot`>=%s THEN %s WHEN e.`dot`>=%s THEN %s WHEN e.`dot`>=%s THEN %s WHEN e.`dot`>=%s THEN %s WHEN e.`dot`>=%s THEN %s WHEN e.`dot`>=%s THEN %s WHEN e.`dot`>=%s THEN %s WHEN e.`dot`>=%s THEN %s ELSE %s END)+LEAST(e.`common`,%s)*%s+e.`fame` DIV %s+CASE WHEN e.`age` IS NULL OR %s IS NULL THEN %s ELSE GREATEST(%s,%s-ABS(e.`age`-%s)) END `value`,MD5(CONCAT(e.`user_id`,%s)) `tie` FROM (SELECT p.`user_id`,p.`birth_date`,p.`fame`,p.`active_at`,p.`show_online`,TIMESTAMPDIFF(YEAR,p.`birth_date`,%s) `age`,CASE WHEN p.`show_distance`=%s THEN p.`x`*%s+p.`y`*%s+p.`z`*%s END `dot`,(SELECT COUNT(*) FROM `profile_tag` t WHERE t.`user_id`=p.`user_id` AND t.`tag` IN (%s)×n) `common` FROM `profile` p LEFT JOIN `pair` r ON r.`low_id`=LEAST(p.`user_id`,%s) AND r.`high_id`=GREATEST(p.`user_id`,%s) WHERE p.`found`=%s AND p.`user_id`<>%s AND (p.`user_id`>=%s AND p.`user_id`<%s OR p.`user_id`>=%s AND p.`user_id`<%s) AND (%s=%s OR p.`gender`&%s) AND (p.`sex`=%s OR p.`sex`&%s) AND r.`low_blocked_at` IS NULL AND r.`high_blocked_at` IS NULL AND CASE WHEN p.`user_id`>%s THEN r.`low_liked_at` ELSE r.`high_liked_at` END IS NULL AND CASE WHEN p.`user_id`>%s THEN r.`low_passed_at` ELSE r.`high_passed_at` END IS NULL) e WHERE (%s IS NULL OR e.`birth_date`<=%s) AND (%s IS NULL OR e.`birth_date`>%s) AND (%s IS NULL OR e.`dot`>=%s) AND (%s IS NULL OR e.`fame`>=%s) AND (%s IS NULL OR e.`fame`<=%s) AND (%s=%s OR (SELECT COUNT(*) FROM `profile_tag` t WHERE t.`user_id`=e.`user_id` AND t.`tag` IN (%s)×n)=%s) AND (%s=%s OR e.`common`>=%s) AND (%s=%s OR e.`show_online`=%s) AND (%s IS NULL OR e.`active_at` IS NULL OR e.`active_at`>=%s)) c WHERE %s IS NULL OR c.`value`<%s OR (c.`value`=%s AND c.`tie`>%s) ORDER BY c.`value` DESC,c.`tie` LIMIT %s
@@ -122,6 +138,8 @@ SELECT n.`kind`,n.`other_id`,n.`count`,n.`seq`,n.`at`,n.`is_read` FROM `notifica
 SELECT n.`kind`,n.`other_id`,n.`count`,n.`seq`,n.`at`,n.`is_read` FROM `notification` n WHERE n.`user_id`=%s AND (n.`kind`,n.`other_id`) IN ((%s,%s))×n
 SELECT t.`id`,t.`name`,t.`country` FROM (SELECT DISTINCT `town_id`,`population` FROM `town_name` WHERE `name`>=%s AND `name`<%s ORDER BY `population` DESC,`town_id` LIMIT %s) n JOIN `town` t ON t.`id`=n.`town_id` ORDER BY n.`population` DESC,t.`id`
 SELECT t.`tag`,COUNT(*) `people` FROM `profile_tag` t JOIN `account` a ON a.`id`=t.`user_id` WHERE t.`tag`>=%s AND t.`tag`<%s AND a.`state`=%s GROUP BY t.`tag` HAVING COUNT(*)>=%s ORDER BY `people` DESC,t.`tag` LIMIT %s
+SHOW GLOBAL VARIABLES WHERE `variable_name` IN (%s)×n
+SHOW SESSION VARIABLES WHERE `variable_name` IN (%s)×n
 UPDATE `account` SET `language`=%s WHERE `id`=%s
 UPDATE `account` SET `login`=%s WHERE `id`=%s
 UPDATE `account` SET `mail`=%s,`mail_key`=%s WHERE `id`=%s
@@ -156,3 +174,4 @@ UPDATE `session` SET `ended_at`=%s WHERE `user_id`=%s AND `id`=%s AND `ended_at`
 UPDATE `session` SET `last_seen_at`=%s WHERE `user_id`=%s AND `id`=%s
 UPDATE `town_edition` SET `edition`=%s WHERE `id`=%s
 UPDATE `user_stream` SET `auth_epoch`=`auth_epoch`+%s WHERE `user_id`=%s
+UPDATE `user_stream` SET `purged_seq`=`last_seq`+%s,`last_seq`=`last_seq`+%s

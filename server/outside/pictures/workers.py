@@ -26,10 +26,15 @@ class Workers:
 
     def __init__(self, options: Photos) -> None:
         self._options = options
-        self._room = options.workers + options.queue
+        self._most = self._room = options.workers + options.queue
         self._turns = asyncio.Semaphore(options.workers)
         self._idle: list[Worker] = []
         self._all: set[Worker] = set()
+
+    @property
+    def waiting(self) -> int:
+        """How many images are being worked at, or wait for it."""
+        return self._most - self._room
 
     async def process(self, image: bytes) -> Processed:
         """Return what is kept of an image. Raises Unreadable, Unavailable."""

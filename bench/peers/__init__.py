@@ -1,0 +1,1 @@
+"""The peers: what the server is compared with."""

@@ -1,0 +1,96 @@
+"""People: accounts and sessions as they would be, written straight into the tables."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
+
+import pymysql
+from argon2 import PasswordHasher
+
+from server.clock import Clock
+from server.config import Password
+from server.outside.tokens import Tokens
+from sql.bulk import Bulk, Rows
+from sql.database import connect_options
+
+KEY = secrets.token_urlsafe(48)
+PASSWORD = "seven green teapots"
+_FIRST = 1_000_000
+_DAYS = 30
+
+
+class Person(NamedTuple):
+    """Somebody with an account and a session."""
+
+    id: int
+    login: str
+    token: str
+
+
+class People:
+    """Whoever is in the database; more are made when more are asked for."""
+
+    def __init__(self, database_url: str) -> None:
+        self._url = database_url
+        self._now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+        self._tokens = Tokens([KEY], Clock(), session_days=_DAYS, link_hours=1, reset_minutes=1)
+        self._hash = _hash()
+        self._there: list[Person] = []
+
+    def take(self, count: int) -> list[Person]:
+        """Return so many people, always the same first ones."""
+        numbers = range(len(self._there), count)
+        sessions = [(_FIRST + number, secrets.token_urlsafe(16)) for number in numbers]
+        if sessions:
+            with Bulk(self._url) as bulk:
+                bulk.insert(self._rows(numbers))
+            self._begin(sessions)
+        self._there += [Person(id, _login(id), self._tokens.session(id, session)) for id, session in sessions]
+        return self._there[:count]
+
+    def connect(self, pairs: Sequence[tuple[Person, Person]]) -> None:
+        """Let these two and two like each other."""
+        ordered = [sorted((one.id, other.id)) for one, other in pairs]
+        self._write(
+            "INSERT IGNORE INTO pair (low_id, high_id, connected, connected_at, active_at, low_liked_at, high_liked_at)"
+            " VALUES (%s, %s, 1, %s, %s, %s, %s)",
+            [(low, high, *[self._now] * 4) for low, high in ordered],
+        )
+
+    def _begin(self, sessions: list[tuple[int, str]]) -> None:
+        self._write(
+            "INSERT INTO session (user_id, id, started_at, last_seen_at, expires_at, agent)"
+            " VALUES (%s, %s, %s, %s, %s, 'bench')",
+            [(*session, self._now, self._now, self._now + timedelta(days=_DAYS)) for session in sessions],
+        )
+
+    def _write(self, text: str, rows: list[tuple[object, ...]]) -> None:
+        connection = pymysql.connect(**connect_options(self._url), charset="utf8mb4")
+        with connection, connection.cursor() as cursor:
+            cursor.executemany(text, rows)
+            connection.commit()
+
+    def _rows(self, numbers: range) -> Rows:
+        ids = [_FIRST + number for number in numbers]
+        born, place = date(1990, 1, 1), (None, None, None, None, None)
+        wish = (None, None, None)
+        return Rows(
+            account=[
+                (id, _login(id), f"{_login(id)}@example.org", f"{_login(id)}@example.org", self._hash, "en", self._now)
+                for id in ids
+            ],
+            profile=[(id, "Bench", "Example", 0, 0, born, None, *wish, *place, 0, self._now) for id in ids],
+            profile_tag=[],
+            photo=[],
+            user_stream=[(id,) for id in ids],
+        )
+
+
+def _login(id: int) -> str:
+    return f"bench{id}"
+
+
+def _hash() -> str:
+    options = Password()
+    return PasswordHasher(options.time_cost, options.memory_kib, options.parallelism).hash(PASSWORD)
