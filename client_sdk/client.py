@@ -135,11 +135,11 @@ class Client:
 
         `await client.outbox.drained()` before it lets the outbox be emptied.
         """
+        await self._lifeline.close()
+        self._finish()
         others = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in others:
             task.cancel()
-        await self._lifeline.close()
-        self._finish()
         if others:
             await asyncio.wait(others)
 
@@ -272,7 +272,14 @@ class Client:
         async for event in events:
             for kind, handler in self._handlers:
                 if isinstance(event, kind):
-                    await _handle(handler, event)
+                    await self._handle(handler, event)
+
+    async def _handle(self, handler: Handler[E], event: E) -> None:
+        try:
+            await handler(event)
+        except Exception as error:
+            if error is not self._lifeline.over:  # whatever waits for something is told of the end
+                log.exception("A handler failed on %s.", type(event).__name__)
 
     async def _first(
         self, events: Subscription[E], name: str, matches: Callable[[E], bool], timeout: float | None
@@ -285,13 +292,6 @@ class Client:
         except TimeoutError:
             raise TimeoutError(f"no {name} within {timeout} s") from None
         raise self._lifeline.over or ConnectionLost("The client is closed.")
-
-
-async def _handle(handler: Handler[E], event: E) -> None:
-    try:
-        await handler(event)
-    except Exception:
-        log.exception("A handler failed on %s.", type(event).__name__)
 
 
 def _payload(fields: Mapping[str, Any]) -> Any:
