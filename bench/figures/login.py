@@ -27,7 +27,7 @@ def login(bench: Bench) -> list[Line]:
     accounts = [_attempt(number, person) for number, person in enumerate(others)]
 
     def chat(generator: Generator, served: Served, logins: int, seconds: float) -> Any:
-        asked = {"port": served.port, "pair": pair, "accounts": accounts, "within": _WITHIN}
+        asked: dict[str, Any] = {"port": served.port, "pair": pair, "accounts": accounts, "within": _WITHIN}
         return generator.run("logins", rate=logins, seconds=seconds, chat_rate=bench.size(25, 20), **asked)
 
     def both() -> tuple[Any, Any]:
