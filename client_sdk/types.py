@@ -272,7 +272,7 @@ class Page(Listing[Card], frozen=True, kw_only=True):
     cursor: str | None = None
     distance_max: int | None = None
     partial: bool = False
-    funnel: tuple[FunnelStep, ...] = ()
+    funnel: tuple[FunnelStep, ...] | None = None
 
 
 class LoggedIn(Record, frozen=True, kw_only=True):

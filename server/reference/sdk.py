@@ -71,8 +71,10 @@ def _annotation(shape: Shape, field: Field) -> str:
 def _default(shape: Shape, field: Field) -> str | None:
     if field.name in _ABSENT.get(shape.name, {}):
         return _ABSENT[shape.name][field.name]
-    if field.schema.get("type") == "array" and (field != shape.fields[0] or not field.required):
-        return "None" if field.nullable else "()"
+    if field.schema.get("type") == "array" and field == shape.fields[0]:
+        return None if field.required else "()"
+    if field.schema.get("type") == "array":
+        return "()" if field.required and not field.nullable else "None"
     if field.nullable:
         return "None"
     return None if field.required else {"boolean": "False"}.get(field.schema.get("type", ""), "None")
