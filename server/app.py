@@ -70,6 +70,8 @@ METRICS = web.AppKey("metrics", Metrics)
 SERVICES = web.AppKey("services", Services)
 _CANCEL_AGAIN = 0.1
 """Seconds."""
+_REDIS_CONNECTIONS = 2000
+"""At most; the library's hundred are few when many come at once, and one more would look like a Redis that is down."""
 
 
 def create_app(
@@ -174,6 +176,7 @@ def _redis(config: Config, *, socket_timeout: float | None, retries: int) -> Any
     return Redis.from_url(
         config.redis.url,
         decode_responses=True,
+        max_connections=_REDIS_CONNECTIONS,
         socket_timeout=socket_timeout,
         socket_connect_timeout=config.redis.timeout,
         retry=Retry(NoBackoff(), retries, supported_errors=(RedisConnectionError,)),

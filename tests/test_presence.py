@@ -219,6 +219,11 @@ async def test_many_say_at_once_that_they_are_here_and_each_is_heard(server):
             assert await redis.zrange(f"presence:{person}", 0, -1) == ["here:laptop", "here:phone"]
 
 
+async def test_however_many_ask_at_once_redis_is_not_taken_for_down(server):
+    presence = server.app[SERVICES].presence
+    assert None not in await asyncio.gather(*(presence.online([person]) for person in range(300)))
+
+
 async def test_to_be_here_a_signed_in_socket_needs_no_database(alice):
     await alice.presence.online()
     with SqlRecorder() as recorder:

@@ -13,7 +13,7 @@ _PROXIES = {"proxies": ["127.0.0.1/32"]}
 _WITHIN = 10.0
 """Seconds one event may take, as shipped."""
 _GUESSED = 10
-"""Every so manieth login is a wrong guess, and those come from one address."""
+"""Every tenth login is a wrong guess, and those come from one address."""
 _EXPECTED = {"ok", "rate_limited", "unavailable", "invalid_credentials"}
 
 
@@ -38,15 +38,15 @@ def login(bench: Bench) -> list[Line]:
 
     [results] = bench.alternate(both)
     quiet, stormy = zip(*results, strict=True)
-    for result in (*quiet, *stormy):
-        assert not result["spoiled"], f"messages were refused: {result['spoiled']}"
     outcomes = sum((Counter(result["outcomes"]) for result in stormy), Counter[str]())
     assert outcomes.keys() <= _EXPECTED, f"logins ended otherwise: {dict(outcomes)}"
+    refused = sum((Counter(result["spoiled"]) for result in stormy), Counter[str]())
     notes = {
         "offered": f"{rate} logins/s for {seconds:g} s, {len(stormy)} times",
         "they ended": ", ".join(f"{count} {name}" for name, count in outcomes.most_common()),
         "the last answer after": f"{max(result['waits']['max'] for result in stormy) / 1000:.1f} s",
-        "of the messages, p50": f"{_talks(stormy, 'p50').median:.1f} ms, alone {_talks(quiet, 'p50').median:.1f} ms",
+        "messages refused": ", ".join(f"{count} {name}" for name, count in refused.items()) or "none",
+        "p50": f"{_talks(stormy, 'p50').median:.1f} ms, alone {_talks(quiet, 'p50').median:.1f} ms",
     }
     beside = Beside("the same two, nobody signing in", _talks(quiet, "p99"))
     return [Line("p99 of message/send during a login storm", "ms", _talks(stormy, "p99"), beside, Target(100), notes)]

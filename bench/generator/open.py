@@ -68,7 +68,7 @@ async def logins(
         side = number % 2
         words = {"target_user_id": pair[1 - side]["id"], "random_id": _random_id(due), "message": "Tea at five?"}
         outcome = await chatting[side].ask("message/send", words, within=within)
-        talks.append(perf_counter() - due)
+        talks.append(perf_counter() - due if outcome == "ok" else within)
         spoiled[outcome] += outcome != "ok"
 
     logging_in = at_rate(rate, seconds, sign_in) if rate else asyncio.sleep(0)

@@ -35,7 +35,7 @@ def _letters(text: str) -> str:
 
 
 def _give_way() -> None:
-    """Let the event loop go first where they share a core: Linux gives each thread, and those it starts, its own rank."""
+    """Let the event loop go first on a shared core: Linux ranks each thread, and those it starts, by itself."""
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
