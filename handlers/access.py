@@ -32,6 +32,13 @@ def not_oneself(ctx: Context, target_user_id: int) -> None:
         raise InvalidPayload.of("target_user_id", "self", "This is yourself.")
 
 
+def both_or_none(fields: dict[str, Any]) -> None:
+    """`login` and `password` go together."""
+    if ("login" in fields) != ("password" in fields):
+        missing = "password" if "login" in fields else "login"
+        raise InvalidPayload.of(missing, "required", "Give login and password, or neither.")
+
+
 async def lock_standing(ctx: Context, target_user_id: int) -> bool:
     """Keep both accounts as they are until the commit, and tell whether the other one is there.
 

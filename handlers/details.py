@@ -17,10 +17,7 @@ _YOUNGEST, _OLDEST = 18, 120
 
 
 def check(fields: dict[str, Any]) -> None:
-    """`login` and `password` go together; `age` or `birth_date`, not both; `wish.age_min` is not above `age_max`."""
-    if ("login" in fields) != ("password" in fields):
-        missing = "password" if "login" in fields else "login"
-        raise InvalidPayload.of(missing, "required", "Give login and password, or neither.")
+    """`age` or `birth_date`, not both; `wish.age_min` is not above `age_max`."""
     if fields.get("age") is not None and fields.get("birth_date") is not None:
         raise InvalidPayload.of("age", "conflict", "Give age or birth_date, not both.")
     wish = fields.get("wish")

@@ -1,6 +1,7 @@
 """Profiles: one's own, and those of others."""
 
 from datetime import timedelta
+from typing import Any
 
 from handlers import access, details, mailing
 from handlers.card import get_own, list_people
@@ -61,7 +62,13 @@ async def me(ctx: Context) -> Me:
     )
 
 
-@event("user/save_profile", credentials=True, cost=3, check=details.check, pushes=("profile/changed",))
+def _check(fields: dict[str, Any]) -> None:
+    """`login` and `password` go together; `age` or `birth_date`, not both; `wish.age_min` is not above `age_max`."""
+    access.both_or_none(fields)
+    details.check(fields)
+
+
+@event("user/save_profile", credentials=True, cost=3, check=_check, pushes=("profile/changed",))
 async def save(
     ctx: Context,
     *,

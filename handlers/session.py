@@ -1,12 +1,11 @@
 """Sessions: signing in and out, and the list of where one is signed in."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from handlers import access
 from server.context import Context, Log, Session, SignedIn
 from server.wire.answers import LoggedIn, Nothing, SessionLine, Sessions, iso
-from server.wire.errors import InvalidPayload, NotFound, Unauthorized
+from server.wire.errors import NotFound, Unauthorized
 from server.wire.events import Order, event
 from server.wire.fields import ABSENT, Login, Password, SessionId
 from sql import account as accounts
@@ -51,14 +50,7 @@ async def _fresh_hash(ctx: Context, proven: Account, password: str) -> str | Non
     return await ctx.once("hash", lambda: ctx.services.passwords.hash(password))
 
 
-def _both_or_none(fields: dict[str, Any]) -> None:
-    """`login` and `password` go together."""
-    if len(fields) == 1:
-        missing = "password" if "login" in fields else "login"
-        raise InvalidPayload.of(missing, "required", "Give login and password, or neither.")
-
-
-@event("user/logout", public=True, order=Order.BARRIER, cost=3, check=_both_or_none, pushes=("goodbye",))
+@event("user/logout", public=True, order=Order.BARRIER, cost=3, check=access.both_or_none, pushes=("goodbye",))
 async def logout(ctx: Context, *, login: Login = ABSENT, password: Password = ABSENT) -> Nothing:
     """End this session; or, with login and password, all sessions of the account.
 
