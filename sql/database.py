@@ -14,6 +14,7 @@ import pymysql
 from pymysql.constants import COMMAND, CR, ER
 
 from server.tally import SECONDS, Histogram
+from sql.driver import connect
 
 CONFLICTS = {
     ER.LOCK_DEADLOCK: "deadlock",
@@ -87,13 +88,6 @@ def connect_options(url: str) -> dict[str, Any]:
     return options
 
 
-class _Cursor(aiomysql.Cursor):  # type: ignore[misc]
-    """Asks for no warnings: in strict mode what matters is an error, and asking costs another round trip."""
-
-    async def _show_warnings(self, conn: aiomysql.Connection) -> None:
-        pass
-
-
 class Connection:
     """One connection of the pool; used by one transaction at a time."""
 
@@ -103,7 +97,7 @@ class Connection:
     @classmethod
     async def open(cls, options: dict[str, Any], *, lock_wait: int) -> "Connection":
         """Connect, with the session set to what every statement here relies on."""
-        connection = cls(await aiomysql.connect(**options, charset="utf8mb4", autocommit=True, cursorclass=_Cursor))
+        connection = cls(await connect(**options, charset="utf8mb4", autocommit=True))
         try:
             await connection.one_statement_only()
             await connection.command("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")

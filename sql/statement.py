@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from enum import IntEnum
 from typing import Any
 
 from pypika.queries import QueryBuilder
@@ -50,7 +49,7 @@ class Statement:
             rows = _padded(values[name]) if kind == "*" else values[name]
             sizes.append(len(rows))
             bound.extend(rows if columns == 1 else [value for row in rows for value in row])
-        return self._text(tuple(sizes)), [int(value) if isinstance(value, IntEnum) else value for value in bound]
+        return self._text(tuple(sizes)), bound
 
     def _text(self, sizes: tuple[int, ...]) -> str:
         if sizes not in self._texts:

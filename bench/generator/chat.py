@@ -28,7 +28,7 @@ class Talk:
         self.delays: list[float] = []
         self.is_measured = False
         self.on_answer: Callable[[], None] = lambda: None
-        self.other: "Talk"
+        self.other: Talk
         self._client = client
         self._tail = json.dumps(text).encode()
         self._head = b'["message/send",{"target_user_id":%d,"random_id":' % target
@@ -66,7 +66,10 @@ class Talk:
 async def _open(port: int, pairs: list[Any], text: str) -> list[Talk]:
     talks, first = [], int(perf_counter() * 1000) % 2**30
     for pair in pairs:
-        both = [Talk(await Client.open(port, one["auth"]), pair[1 - side]["id"], text, first) for side, one in enumerate(pair)]
+        both = [
+            Talk(await Client.open(port, one["auth"]), pair[1 - side]["id"], text, first)
+            for side, one in enumerate(pair)
+        ]
         both[0].other, both[1].other = both[1], both[0]
         talks += both
     return talks

@@ -16,11 +16,11 @@ from server.socket.attendance import Attendance
 from server.socket.connection import Connection
 from server.socket.engine import Transport
 from server.socket.feed import Feed, User
-from server.socket.packet import event_frame
+from server.socket.packet import encoded_event_frame
 from server.socket.watching import Watching
 from server.tally import SIZES, Histogram
 from server.wire.answers import Presence, iso
-from server.wire.pushes import Kind, Logged, render, wire
+from server.wire.pushes import Kind, Logged, encode, render
 from sql import sync
 from sql.database import DatabaseDown
 from sql.transaction import Ended, Outcome, Tx
@@ -146,7 +146,7 @@ class Delivery:
 
     def _offer(self, user: User, entry: Logged, live: Any) -> None:
         self._found.pop(user.id, None)
-        frame = event_frame(*wire(entry, live)) if live is not None else None
+        frame = encoded_event_frame(encode(entry, live)) if live is not None else None
         for feed in user.feeds.values():
             transport = feed.connection.transport
             is_next = feed.cursor + 1 == entry.seq and feed.catching_up is None
