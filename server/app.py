@@ -49,6 +49,7 @@ from server.outside.places import Places
 from server.outside.tokens import Tokens
 from server.photo_route import photo_route
 from server.probe import probe_route
+from server.purge import Purge
 from server.reference.routes import reference_routes
 from server.reminders import Reminders
 from server.socket.attendance import Attendance
@@ -114,7 +115,7 @@ def create_app(
     app.add_routes([web.get("/reset", page("reset.html")), web.get("/reset.js", page("reset.js"))])
     app.add_routes(unsubscribe_routes(services, gateway, deliver))
     loops = (*hints.loops, *attendance.loops, delivery.run, watching.run, mailer.run, gateway.sweep)
-    sweeps = (services.photos.run, Expiry(services).run, Reminders(services, deliver).run)
+    sweeps = (services.photos.run, Expiry(services).run, Purge(services).run, Reminders(services, deliver).run)
     app.cleanup_ctx.append(_background(*loops, *sweeps, metrics.lag.run, failures=metrics.failures))
 
     async def know_places(app: web.Application) -> None:

@@ -111,6 +111,7 @@ class Connection:
         self.gone = asyncio.Event()
         """Set when the socket has ended."""
         self._ending: asyncio.Task[None] | None = None
+        transport.on_slow = lambda: self._say_goodbye("slow", None)
 
     @property
     def sid(self) -> str:
@@ -137,8 +138,11 @@ class Connection:
                 await self.lane.settle()
         except TimeoutError:
             pass
-        if self.joined:
-            self.push("goodbye", {"reason": reason, "retry_after": retry_after})
+        self._say_goodbye(reason, retry_after)
         if self.joined and reason == "session_ended":
             self.transport.write(DISCONNECT_FRAME)
         self.transport.close()
+
+    def _say_goodbye(self, reason: str, retry_after: int | None) -> None:
+        if self.joined:
+            self.push("goodbye", {"reason": reason, "retry_after": retry_after})

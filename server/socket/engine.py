@@ -39,6 +39,8 @@ class Transport:
         """Since when nothing could be written, on the loop's clock."""
         self.closed = False
         self.on_drained: Callable[[], None] = lambda: None
+        self.on_slow: Callable[[], None] = lambda: None
+        """Called when it is about to be cut off for being slow, to write the last word."""
         self.on_heard: Callable[[], None] = lambda: None
         """Called with every sign of life, a pong at least."""
         self._engine = engine
@@ -127,8 +129,7 @@ class Transport:
             self.stalled_at = self._loop.time()
             self._writer = self._loop.create_task(self._write())
         elif self.backlog > self._options.backlog_hard:
-            log.info("socket.slow", socket=self.sid, backlog=self.backlog, seldom=True)
-            self.abort()
+            self.cut_off()
 
     def _in_pipe(self, pipe: asyncio.Transport) -> int:
         return pipe.get_write_buffer_size() + len(self._together)
@@ -153,6 +154,18 @@ class Transport:
             self._writer = None
             self.stalled_at = None
         self.on_drained()
+
+    def cut_off(self) -> None:
+        """Give a reader up who is too slow: instead of all that waits there is one last word, and a second to take it.
+
+        What was not sent is in the log, so nothing is lost with it.
+        """
+        log.info("socket.slow", socket=self.sid, backlog=self.backlog, seldom=True)
+        self._frames.clear()
+        self.backlog = 0
+        self.on_slow()
+        self.closed = True  # nothing more is written, nor read
+        self.close()
 
     def is_stalled(self) -> bool:
         """Tell whether nothing could be written for too long."""

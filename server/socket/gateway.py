@@ -339,7 +339,7 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
 
     async def _sweep_one(self, connection: Connection, now: float) -> None:
         if connection.transport.is_stalled():
-            connection.transport.abort()
+            connection.transport.cut_off()
         elif connection.half and now - connection.half.since > _ATTACHMENTS_WITHIN:
             connection.transport.close()
         elif connection.session is None:
