@@ -59,12 +59,13 @@ class Draft:
         """Against the limit on messages; once, though the batch may be written again from the start."""
 
 
-async def deliver(ctx: Context, drafts: list[Draft]) -> Sequence[Sent | Exception]:
+async def deliver(ctx: Context, drafts: list[Draft], wait: bool) -> Sequence[Sent | Exception]:
     """Write the messages of many, and return for each what came of it, or why it is refused.
 
+    What somebody else has locked is waited for, or it is `Busy`.
     Rights are decided with everything locked that they depend on.
     """
-    batch = await _Batch.locked(ctx, drafts)
+    batch = await _Batch.locked(ctx, drafts, wait=wait)
     results = [batch.settle(draft) for draft in drafts]
     if batch.new:
         await batch.write()
@@ -84,10 +85,9 @@ class _Batch:
         self.new: list[Message] = []
 
     @classmethod
-    async def locked(cls, ctx: Context, drafts: list[Draft]) -> Self:
-        """Lock the people and the chats. One chat is waited for; of several, those that are free are locked."""
+    async def locked(cls, ctx: Context, drafts: list[Draft], *, wait: bool) -> Self:
+        """Lock the people and the chats, all of them or those that are free."""
         keys = {draft.key for draft in drafts}
-        wait = len(keys) == 1
         people = {user_id for key in keys for user_id in key}
         standing = await account.list_standing(ctx.tx, ids=people, wait=wait)
         batch = cls(ctx, standing, await chat.lock(ctx.tx, keys=keys, wait=wait), waited=wait)

@@ -108,10 +108,12 @@ class Context:
         result: T = self.memory[what]
         return result
 
-    async def batch(self, write: Callable[["Context", list[D]], Awaitable[Sequence[T | Exception]]], draft: D) -> T:
+    async def batch(
+        self, write: Callable[["Context", list[D], bool], Awaitable[Sequence[T | Exception]]], draft: D
+    ) -> T:
         """Have a draft written together with those of others, in one transaction that this event waits for.
 
-        `write` returns for each draft what came of it, or why it is refused, which is raised here.
+        `write` returns for each draft what came of it, or why it is refused, which is raised here; see `sql.writer`.
         """
         result: T = await self.services.writer.write(write, draft)
         return result

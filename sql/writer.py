@@ -31,10 +31,10 @@ class Busy(Exception):
     """Somebody else holds what a draft needs: it is written apart from the others, where it may wait for it."""
 
 
-Work = Callable[[Any, list[Any]], Awaitable[Sequence[Any]]]
+Work = Callable[[Any, list[Any], bool], Awaitable[Sequence[Any]]]
 """Writes drafts in a transaction, and returns for each what came of it, or why it is refused.
 
-Where all have one key it waits for locks; where they have several it gives `Busy` instead.
+Told not to wait, it gives `Busy` where it would have to; told to, all drafts have the same key.
 """
 
 
@@ -57,6 +57,9 @@ class _Entry:
             self.result.set_exception(result)
         else:
             self.result.set_result(result)
+
+
+Write = Callable[[list[_Entry]], Awaitable[None]]
 
 
 class Writer:
@@ -97,25 +100,24 @@ class Writer:
             return lane
         shard = work, hash(key) % _SHARDS
         if shard not in self._shards:
-            self._shards[shard] = _Lane(partial(self._write, work))
+            self._shards[shard] = _Lane(partial(self._write, work, False))
         return self._shards[shard]
 
-    async def _write(self, work: Work, entries: list[_Entry]) -> None:
+    async def _write(self, work: Work, wait: bool, entries: list[_Entry]) -> None:
         """Write a batch, whatever it takes: what some of it meets is not to hurt the rest."""
         if not (entries := self._in_time(entries)):
             return
         loop, drafts = asyncio.get_running_loop(), [entry.draft for entry in entries]
         within = self._database.timeout - (loop.time() - min(entry.since for entry in entries))
-        is_one = len({draft.key for draft in drafts}) == 1
         self.sizes.note(len(drafts))
         try:
             results, outcome = await transact(
                 self._database,
                 self._now(),
-                lambda tx: work(self._enter(tx), drafts),
+                lambda tx: work(self._enter(tx), drafts, wait),
                 random=self._random,
                 within=within,
-                waits_again=is_one,
+                waits_again=wait,
             )
         except Conflict:
             self._set_apart(work, entries)
@@ -123,7 +125,7 @@ class Writer:
             for entry in entries:
                 entry.end(type(fault)(str(fault)))
         except Exception as fault:
-            await self._bisect(work, entries, fault)
+            await self._bisect(partial(self._write, work, wait), entries, fault)
         else:
             self.tell(outcome)
             self._end(work, entries, results)
@@ -146,21 +148,22 @@ class Writer:
         if busy:
             self._set_apart(work, busy)
 
-    async def _bisect(self, work: Work, entries: list[_Entry], fault: Exception) -> None:
+    async def _bisect(self, write: Write, entries: list[_Entry], fault: Exception) -> None:
         """One of these can't be written: find it, and write the others."""
         if len(entries) == 1:
             entries[0].end(fault)
             return
         middle = len(entries) // 2
-        await self._write(work, entries[:middle])
-        await self._write(work, entries[middle:])
+        await write(entries[:middle])
+        await write(entries[middle:])
 
     def _set_apart(self, work: Work, entries: list[_Entry]) -> None:
         """Write each conversation by itself for as long as something of it waits."""
         for entry in entries:
             place = work, entry.draft.key
             if place not in self._apart:
-                self._apart[place] = _Lane(partial(self._write, work), on_idle=partial(self._apart.pop, place, None))
+                write = partial(self._write, work, True)
+                self._apart[place] = _Lane(write, on_idle=partial(self._apart.pop, place, None))
             self._apart[place].put(entry)
         shards = {id(lane): lane for (of, _), lane in self._shards.items() if of == work}
         for lane in shards.values():
@@ -171,9 +174,7 @@ class Writer:
 class _Lane:
     """A queue whose entries are written batch by batch."""
 
-    def __init__(
-        self, write: Callable[[list[_Entry]], Awaitable[None]], on_idle: Callable[[], object] = lambda: None
-    ) -> None:
+    def __init__(self, write: Write, on_idle: Callable[[], object] = lambda: None) -> None:
         self._write = write
         self._on_idle = on_idle
         self._waiting: deque[_Entry] = deque()
