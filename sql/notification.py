@@ -73,7 +73,7 @@ _COUNT_UP = compile_(
 # The same for many; those that are there unread are locked first, so that it is known which begin.
 _LOCK_UNREAD = compile_(
     "SELECT n.`user_id`,n.`other_id`,r.`due_at` IS NOT NULL"
-    " FROM `notification` n LEFT JOIN `reminder` r ON r.`user_id`=n.`user_id`"
+    " FROM `notification` n FORCE INDEX (PRIMARY) LEFT JOIN `reminder` r ON r.`user_id`=n.`user_id`"
     " WHERE n.`is_read`=%(no)s AND (n.`user_id`,n.`kind`,n.`other_id`) IN " + str(each("keys", 3)) + " FOR UPDATE"
 )
 _COUNT_ALL = insert_rows(

@@ -110,6 +110,7 @@ async def test_what_waits_is_counted_by_index_whoever_else_has_something_waiting
         await plan(database, notification._COUNT_UNREAD, **mine),
         await plan(database, notification._LIST_WAITING, **mine),
         await plan(database, notification._LIST_BEFORE, **mine, before=2**62, limit=21),
+        await plan(database, notification._LOCK_UNREAD, no=False, keys=[(n, 6, 1000) for n in range(1, 17)]),
         await plan(database, notification._MARK_READ, **mine, yes=True, up_to=2000),
         await plan(database, relation._SUM_UNREAD, **mine, yes=True, none=0),
         await plan(database, reminder._LIST_DUE, now=now, limit=50),

@@ -16,6 +16,7 @@ DELETE FROM `town_name`
 DELETE FROM `town`
 DELETE FROM `user_event` LIMIT %s
 DELETE FROM `user_event` WHERE `user_id`=%s
+DELETE FROM `user_event` WHERE `user_id`=%s AND `seq`<=%s
 DELETE FROM `user_stream` WHERE `user_id`=%s
 DELETE FROM `visit` WHERE `user_id`=%s AND `visitor_id`=%s
 DROP TABLE IF EXISTS `account`,`block`,`link`,`message`,`migration`,`migration_lease`,`moderation_case`,`notification`,`nudge`,`outbox`,`pair`,`photo`,`photo_look`,`photo_trash`,`profile`,`profile_tag`,`quota`,`reminder`,`report`,`session`,`town`,`town_edition`,`town_name`,`user_event`,`user_stream`,`visit`
@@ -141,7 +142,8 @@ SELECT c.`user_id`,c.`value`,c.`tie` FROM (SELECT e.`user_id`,e.`fame` `value`,M
 SELECT n.`kind`,COALESCE(e.`at`,n.`at`),n.`at` FROM `notification` n LEFT JOIN `account` a ON a.`id`=n.`other_id` LEFT JOIN `pair` p ON p.`low_id`=LEAST(n.`user_id`,n.`other_id`) AND p.`high_id`=GREATEST(n.`user_id`,n.`other_id`) LEFT JOIN `user_event` e ON e.`user_id`=n.`user_id` AND e.`seq`=n.`seq` WHERE n.`user_id`=%s AND (n.`other_id`=%s OR a.`state`=%s AND p.`low_blocked_at` IS NULL AND p.`high_blocked_at` IS NULL) AND n.`is_read`=%s
 SELECT n.`kind`,n.`other_id`,n.`count`,n.`seq`,n.`at`,n.`is_read` FROM `notification` n LEFT JOIN `account` a ON a.`id`=n.`other_id` LEFT JOIN `pair` p ON p.`low_id`=LEAST(n.`user_id`,n.`other_id`) AND p.`high_id`=GREATEST(n.`user_id`,n.`other_id`) WHERE n.`user_id`=%s AND (n.`other_id`=%s OR a.`state`=%s AND p.`low_blocked_at` IS NULL AND p.`high_blocked_at` IS NULL) AND n.`seq`<%s ORDER BY n.`seq` DESC LIMIT %s
 SELECT n.`kind`,n.`other_id`,n.`count`,n.`seq`,n.`at`,n.`is_read` FROM `notification` n WHERE n.`user_id`=%s AND (n.`kind`,n.`other_id`) IN ((%s,%s))×n
-SELECT n.`user_id`,n.`other_id`,r.`due_at` IS NOT NULL FROM `notification` n LEFT JOIN `reminder` r ON r.`user_id`=n.`user_id` WHERE n.`is_read`=%s AND (n.`user_id`,n.`kind`,n.`other_id`) IN ((%s,%s,%s))×n FOR UPDATE
+SELECT n.`user_id`,n.`other_id`,r.`due_at` IS NOT NULL FROM `notification` n FORCE INDEX (PRIMARY) LEFT JOIN `reminder` r ON r.`user_id`=n.`user_id` WHERE n.`is_read`=%s AND (n.`user_id`,n.`kind`,n.`other_id`) IN ((%s,%s,%s))×n FOR UPDATE
+SELECT s.`user_id`,s.`last_seq`,s.`purged_seq`,(SELECT MAX(e.`seq`) FROM `user_event` e WHERE e.`user_id`=s.`user_id` AND e.`seq`<=s.`purged_seq`+%s AND e.`at`<%s) FROM `user_stream` s WHERE s.`user_id`>%s ORDER BY s.`user_id` LIMIT %s
 SELECT t.`id`,t.`name`,t.`country` FROM (SELECT DISTINCT `town_id`,`population` FROM `town_name` WHERE `name`>=%s AND `name`<%s ORDER BY `population` DESC,`town_id` LIMIT %s) n JOIN `town` t ON t.`id`=n.`town_id` ORDER BY n.`population` DESC,t.`id`
 SELECT t.`tag`,COUNT(*) `people` FROM `profile_tag` t JOIN `account` a ON a.`id`=t.`user_id` WHERE t.`tag`>=%s AND t.`tag`<%s AND a.`state`=%s GROUP BY t.`tag` HAVING COUNT(*)>=%s ORDER BY `people` DESC,t.`tag` LIMIT %s
 SHOW GLOBAL VARIABLES WHERE `variable_name` IN (%s)×n
@@ -180,4 +182,5 @@ UPDATE `session` SET `ended_at`=%s WHERE `user_id`=%s AND `id`=%s AND `ended_at`
 UPDATE `session` SET `last_seen_at`=%s WHERE `user_id`=%s AND `id`=%s
 UPDATE `town_edition` SET `edition`=%s WHERE `id`=%s
 UPDATE `user_stream` SET `auth_epoch`=`auth_epoch`+%s WHERE `user_id`=%s
+UPDATE `user_stream` SET `purged_seq`=GREATEST(`purged_seq`,%s) WHERE `user_id`=%s
 UPDATE `user_stream` SET `purged_seq`=`last_seq`+%s,`last_seq`=`last_seq`+%s
