@@ -1,7 +1,7 @@
 # Everything begins here: `make` lists what there is. What a target needs and the machine lacks is installed first.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check docs bench generate lock clean
+.PHONY: help run test chaos check docs bench generate lock clean
 
 python := .venv/bin/python
 # The programs of .venv's own Node, if it has one, come first for the tests.
@@ -18,6 +18,10 @@ run: ## install what is missing and serve at http://localhost:8080; Ctrl-C ends 
 test: ## run every test; ARGS="-k sentence -x" are pytest's
 	@scripts/install.sh test
 	@$(with_node) $(python) -m pytest $(ARGS)
+
+chaos: ## break everything for five minutes while people chat, and say what was lost (ARGS="--seconds 60 --seed 7")
+	@scripts/install.sh test
+	@$(python) -m tests.chaos $(ARGS)
 
 check: ## style, types, and who may import whom
 	@scripts/install.sh check

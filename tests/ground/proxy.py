@@ -48,7 +48,7 @@ class ChaosProxy:
         self.links: dict[asyncio.Task[None], Link] = {}
         self.delay = 0.0  # seconds that each chunk waits
         self._random = random.Random(seed)
-        self._target_port = target_port
+        self.target_port = target_port
         self._cuts: list[tuple[int | None, int | None]] = []
         self._cut_range: tuple[int, int] | None = None
         self._refusing = False
@@ -135,7 +135,7 @@ class ChaosProxy:
             for side in (link.up.source, link.up.sink):
                 side.setblocking(False)
                 side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await asyncio.get_running_loop().sock_connect(link.up.sink, ("127.0.0.1", self._target_port))
+            await asyncio.get_running_loop().sock_connect(link.up.sink, ("127.0.0.1", self.target_port))
             async with asyncio.TaskGroup() as pumps:
                 pumps.create_task(self._pump(link.up, self._up))
                 pumps.create_task(self._pump(link.down, self._down))
