@@ -21,6 +21,7 @@ test: ## run every test; ARGS="-k sentence -x" are pytest's
 
 chaos: ## break everything for five minutes while people chat, and say what was lost (ARGS="--seconds 60 --seed 7")
 	@scripts/install.sh test
+	@RACES=200 $(python) -m pytest -q --show-capture=no tests/attack/test_races.py
 	@$(python) -m tests.chaos $(ARGS)
 
 check: ## style, types, and who may import whom
