@@ -34,11 +34,11 @@ docs: ## build the documentation, to be read from build/docs/index.html
 	@echo "The documentation is at file://$$PWD/build/docs/index.html"
 
 bench: ## measure how fast it is, in ten minutes; `make bench-ack` one figure alone (all: ls bench/figures)
-	@MATCHA_DEMO_USERS=0 scripts/install.sh run
+	@scripts/install.sh bench
 	@$(with_node) $(python) -m bench $(ARGS)
 
 bench-%:
-	@MATCHA_DEMO_USERS=0 scripts/install.sh run
+	@scripts/install.sh bench
 	@$(with_node) $(python) -m bench $* $(ARGS)
 
 generate: ## write the event reference, the SDK's types and the web client's anew, from the code
@@ -50,4 +50,4 @@ lock: ## bring the locked versions of all Python packages up to date
 	@scripts/lock.sh
 
 clean: ## remove what was installed here (.venv, node_modules) and caches; the data folder stays
-	@rm -rf .venv build/docs tests/stock/node_modules tests/asyncapi/node_modules web/node_modules server/demo/portraits/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
+	@rm -rf .venv build/docs bench/peers/node/node_modules tests/stock/node_modules tests/asyncapi/node_modules web/node_modules server/demo/portraits/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage

@@ -31,10 +31,12 @@ def send(bench: Bench) -> list[Line]:
                 seconds=bench.size(4.0, 0.3),
             )
 
-    ours, theirs = bench.alternate(
-        lambda: chat(bench.ground.ours(), ours_pairs), lambda: chat(bench.ground.peer("relay"), pairs)
+    ours, theirs, nodes = bench.alternate(
+        lambda: chat(bench.ground.ours(), ours_pairs),
+        lambda: chat(bench.ground.peer("relay"), pairs),
+        lambda: chat(bench.ground.node_peer(), pairs),
     )
-    for result in (*ours, *theirs):
+    for result in (*ours, *theirs, *nodes):
         assert not result["wrong"], f"unexpected answers: {result['wrong']}"
     beside = Beside("bare python-socketio relay", _rate(theirs))
     notes = {
@@ -44,7 +46,15 @@ def send(bench: Bench) -> list[Line]:
         f"; beside {_share(theirs, 'server_cpu'):.0%}, {_share(theirs, 'generator_cpu'):.0%}",
         "answered within p50, p99": _times(ours) + "; beside " + _times(theirs),
     }
-    return [Line("acked, durable message/send", "messages/s", _rate(ours), beside, Target(0.5, True, True), notes)]
+    node = Beside("socket.io and mysql2, one by one", _rate(nodes))
+    node_notes = {
+        "server CPU a message": f"{_cost(ours):.0f} µs, beside {_cost(nodes):.0f} µs",
+        "answered within p50, p99": _times(ours) + "; beside " + _times(nodes),
+    }
+    return [
+        Line("acked, durable message/send", "messages/s", _rate(ours), beside, Target(0.5, True, True), notes),
+        Line("the same, beside Node", "messages/s", _rate(ours), node, Target(2, True, True), node_notes),
+    ]
 
 
 def _rate(results: list[dict[str, Any]]) -> Value:
