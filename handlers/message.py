@@ -33,7 +33,7 @@ _UNANSWERED_FOR = 3600
 _NEWEST = 2**31
 
 
-@event("message/send", methods=("GET", "POST"), pushes=("message/new", "notification"))
+@event("message/send", beside="target_user_id", methods=("GET", "POST"), pushes=("message/new", "notification"))
 async def send(ctx: Context, *, target_user_id: UserId, random_id: Int32, message: Body) -> Sent:
     """Send a text to a connected person; both are pushed `message/new`.
 

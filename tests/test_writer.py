@@ -136,3 +136,23 @@ async def test_with_the_database_frozen_all_who_wait_are_told_in_time_and_nothin
     for (_, to), socket in sockets.items():
         ok(await send(socket, to, 1))
     await until(lambda: server.database.in_use == 0)
+
+
+async def test_what_one_socket_sends_at_once_to_one_person_is_written_together_in_order(server, connected):
+    """And what comes after it waits for all of it."""
+    alice, bob = connected
+    writer = server.app[SERVICES].writer
+    async with await RawSocket.open(server.url, auth={"token": alice.token}) as socket:
+        before = sum(writer.sizes.counts)
+        for number in range(1, 11):
+            fields = {"target_user_id": bob.id, "random_id": number, "message": f"{number}"}
+            await socket.emit("message/send", fields, ack=number)
+        await socket.emit("user/block", {"target_user_id": bob.id}, ack=11)
+        fields = {"target_user_id": bob.id, "random_id": 11, "message": "too late"}
+        await socket.emit("message/send", fields, ack=12)
+        assert [ok(await socket.answer(number))["seq"] for number in range(1, 11)] == list(range(1, 11))
+        ok(await socket.answer(11))
+        refused(await socket.answer(12), "blacklisted")
+        assert sum(writer.sizes.counts) - before < 10
+        acks = [frame for frame in socket.frames if str(frame).startswith("43")]
+        assert [str(frame).partition("[")[0] for frame in acks] == [f"43{number}" for number in range(1, 13)]
