@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Self
+from dataclasses import dataclass, field
 
 from handlers import access
 from handlers.card import as_seen_by
@@ -65,108 +65,105 @@ async def deliver(ctx: Context, drafts: list[Draft], wait: bool) -> Sequence[Sen
     What somebody else has locked is waited for, or it is `Busy`.
     Rights are decided with everything locked that they depend on.
     """
-    batch = await _Batch.locked(ctx, drafts, wait=wait)
-    results = [batch.settle(draft) for draft in drafts]
+    batch = await _lock(ctx, drafts, wait=wait)
+    results = [_settle(batch, draft) for draft in drafts]
     if batch.new:
-        await batch.write()
+        await _write(batch)
     return results
 
 
+@dataclass(slots=True)
 class _Batch:
     """What is known of the people and chats of a batch, and what becomes of them."""
 
-    def __init__(self, ctx: Context, standing: dict[int, State], chats: dict[Key, Chat], *, waited: bool) -> None:
-        self.ctx = ctx
-        self.standing = standing
-        self.chats = chats
-        self.waited = waited
-        self.most_unanswered = ctx.limit("unanswered")
-        self.known: dict[_Name, tuple[str, Sent]] = {}
-        self.new: list[Message] = []
-
-    @classmethod
-    async def locked(cls, ctx: Context, drafts: list[Draft], *, wait: bool) -> Self:
-        """Lock the people and the chats, all of them or those that are free."""
-        keys = {draft.key for draft in drafts}
-        people = {user_id for key in keys for user_id in key}
-        standing = await account.list_standing(ctx.tx, ids=people, wait=wait)
-        batch = cls(ctx, standing, await chat.lock(ctx.tx, keys=keys, wait=wait), waited=wait)
-        names = {_name(draft) for draft in drafts if draft.key in batch.chats}
-        for name, old in (await message.list_by_random_id(ctx.tx, keys=names)).items():
-            batch.known[name] = old.body, Sent(seq=old.seq, sent_at=iso(old.sent_at))
-        return batch
-
-    def settle(self, draft: Draft) -> Sent | Exception:
-        """Decide about one draft, after those before it."""
-        try:
-            return self._repeated(draft) or self._append(draft, self._chat(draft))
-        except (MatchaError, Busy) as refusal:
-            return refusal
-
-    def _chat(self, draft: Draft) -> Chat:
-        found = self.chats[draft.key]
-        if not found.connected:
-            raise NotConnected
-        if not draft.counted:
-            self.ctx.services.messages.take(draft.sender_id)
-            draft.counted = True
-        if found.unanswered(draft.sender_id) >= self.most_unanswered:
-            raise RateLimited(_UNANSWERED_FOR, "Wait for an answer before you write more.", limit="unanswered")
-        return found
-
-    def _repeated(self, draft: Draft) -> Sent | None:
-        """Return the first answer when this random_id was used before, in a chat that both may still see."""
-        self._check_visible(draft)
-        body, first = self.known.get(_name(draft), (None, None))
-        if first and body != draft.body:
-            raise AlreadyExists("This random_id was used for another text.")
-        return first
-
-    def _check_visible(self, draft: Draft) -> None:
-        found, mine = self.chats.get(draft.key), self.standing.get(draft.sender_id)
-        theirs = self.standing.get(draft.target_id)
-        if not self.waited and (found is None or mine is None or theirs is None):
-            raise Busy  # or there is nothing: alone it is found out
-        if mine is not State.ACTIVE:
-            raise SessionEnded
-        if found and found.blocks(draft.sender_id):
-            raise Blacklisted
-        if theirs is not State.ACTIVE or (found and found.blocks(draft.target_id)):
-            raise NotFound
-        if found is None:
-            raise NotConnected
-
-    def _append(self, draft: Draft, found: Chat) -> Sent:
-        now = self.ctx.now
-        found.add(draft.sender_id, max(now, found.active_at or now))  # who waited does not write into the past
-        assert found.active_at
-        new = Message(*draft.key, found.last_seq, draft.sender_id, draft.random_id, draft.body, found.active_at)
-        self.new.append(new)
-        sent = Sent(seq=new.seq, sent_at=iso(new.sent_at))
-        self.known[_name(draft)] = draft.body, sent
-        return sent
-
-    async def write(self) -> None:
-        """Write what was appended, and what people are to be told of it."""
-        tx = self.ctx.tx
-        await message.insert(tx, messages=self.new)
-        await chat.update(tx, chats=[self.chats[key] for key in sorted({Key(m.low_id, m.high_id) for m in self.new})])
-        times = Counter((_receiver(new), new.sender_id) for new in self.new)
-        begun = await tell_all(self.ctx, Notice.MESSAGE, times)
-        for new in self.new:
-            receiver_id = _receiver(new)
-            for user_id, other_id in ((new.sender_id, receiver_id), (receiver_id, new.sender_id)):
-                live = MessageNew(user_id=other_id, message=as_seen_by(user_id, new))
-                tx.push(user_id, Push(Kind.MESSAGE_NEW, other_id, new.seq), live)
-            if (receiver_id, new.sender_id) in begun:
-                begun.discard((receiver_id, new.sender_id))
-                tx.push(receiver_id, Push(Kind.NOTIFICATION, new.sender_id, Notice.MESSAGE))
+    ctx: Context
+    waited: bool
+    standing: dict[int, State]
+    chats: dict[Key, Chat]
+    known: dict[tuple[int, int, int, int], tuple[str, Sent]]
+    """Messages that were sent before, in this batch or ever: their texts and answers."""
+    new: list[Message] = field(default_factory=list)
 
 
-_Name = tuple[int, int, int, int]
+async def _lock(ctx: Context, drafts: list[Draft], *, wait: bool) -> _Batch:
+    """Lock the people and the chats, all of them or those that are free, and look for what was sent before."""
+    keys = {draft.key for draft in drafts}
+    people = {user_id for key in keys for user_id in key}
+    standing = await account.list_standing(ctx.tx, ids=people, wait=wait)
+    chats = await chat.lock(ctx.tx, keys=keys, wait=wait)
+    names = {_name(draft) for draft in drafts if draft.key in chats}
+    olds = await message.list_by_random_id(ctx.tx, keys=names)
+    known = {name: (old.body, Sent(seq=old.seq, sent_at=iso(old.sent_at))) for name, old in olds.items()}
+    return _Batch(ctx, wait, standing, chats, known)
 
 
-def _name(draft: Draft) -> _Name:
+def _settle(batch: _Batch, draft: Draft) -> Sent | Exception:
+    """Decide about one draft, after those before it."""
+    try:
+        _check_visible(batch, draft)
+        return _repeated(batch, draft) or _append(batch, draft)
+    except (MatchaError, Busy) as refusal:
+        return refusal
+
+
+def _check_visible(batch: _Batch, draft: Draft) -> None:
+    found, mine = batch.chats.get(draft.key), batch.standing.get(draft.sender_id)
+    theirs = batch.standing.get(draft.target_id)
+    if not batch.waited and (found is None or mine is None or theirs is None):
+        raise Busy  # or there is nothing: alone it is found out
+    if mine is not State.ACTIVE:
+        raise SessionEnded
+    if found and found.blocks(draft.sender_id):
+        raise Blacklisted
+    if theirs is not State.ACTIVE or (found and found.blocks(draft.target_id)):
+        raise NotFound
+    if found is None:
+        raise NotConnected
+
+
+def _repeated(batch: _Batch, draft: Draft) -> Sent | None:
+    """Return the first answer when this random_id was used before. Raises AlreadyExists for another text."""
+    body, first = batch.known.get(_name(draft), (None, None))
+    if first and body != draft.body:
+        raise AlreadyExists("This random_id was used for another text.")
+    return first
+
+
+def _append(batch: _Batch, draft: Draft) -> Sent:
+    found, now = batch.chats[draft.key], batch.ctx.now
+    if not found.connected:
+        raise NotConnected
+    if not draft.counted:
+        batch.ctx.services.messages.take(draft.sender_id)
+        draft.counted = True
+    if found.unanswered(draft.sender_id) >= batch.ctx.limit("unanswered"):
+        raise RateLimited(_UNANSWERED_FOR, "Wait for an answer before you write more.", limit="unanswered")
+    sent_at = max(now, found.active_at or now)  # who waited for the lock does not write into the past
+    found.add(draft.sender_id, sent_at)
+    new = Message(*draft.key, found.last_seq, draft.sender_id, draft.random_id, draft.body, sent_at)
+    batch.new.append(new)
+    sent = Sent(seq=new.seq, sent_at=iso(sent_at))
+    batch.known[_name(draft)] = draft.body, sent
+    return sent
+
+
+async def _write(batch: _Batch) -> None:
+    """Write what was appended, and note what people are to be told of it."""
+    ctx, new = batch.ctx, batch.new
+    await message.insert(ctx.tx, messages=new)
+    await chat.update(ctx.tx, chats=[batch.chats[key] for key in sorted({Key(m.low_id, m.high_id) for m in new})])
+    begun = await tell_all(ctx, Notice.MESSAGE, Counter((_receiver(one), one.sender_id) for one in new))
+    for one in new:
+        receiver_id = _receiver(one)
+        for user_id, other_id in ((one.sender_id, receiver_id), (receiver_id, one.sender_id)):
+            live = MessageNew(user_id=other_id, message=as_seen_by(user_id, one))
+            ctx.tx.push(user_id, Push(Kind.MESSAGE_NEW, other_id, one.seq), live)
+        if (receiver_id, one.sender_id) in begun:
+            begun.discard((receiver_id, one.sender_id))
+            ctx.tx.push(receiver_id, Push(Kind.NOTIFICATION, one.sender_id, Notice.MESSAGE))
+
+
+def _name(draft: Draft) -> tuple[int, int, int, int]:
     """Return what a message is known by before it has a number."""
     return (*draft.key, draft.sender_id, draft.random_id)
 
