@@ -33,7 +33,7 @@ docs: ## build the documentation, to be read from build/docs/index.html
 	@$(python) -m sphinx -qEW --keep-going docs build/docs
 	@echo "The documentation is at file://$$PWD/build/docs/index.html"
 
-bench: ## measure how fast it is, in ten minutes; `make bench-ack` one figure alone (all: ls bench/figures)
+bench: ## measure how fast it is, in half an hour; `make bench-ack` one figure alone (all: ls bench/figures)
 	@scripts/install.sh bench
 	@$(with_node) $(python) -m bench $(ARGS)
 

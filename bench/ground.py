@@ -29,8 +29,10 @@ _SECTIONS: dict[str, dict[str, Any]] = {
 class Ground:
     """What all figures stand on."""
 
-    def __init__(self, folder: Path, urls: Urls, cores: Cores) -> None:
+    def __init__(self, folder: Path, urls: Urls, cores: Cores, children: dict[str, int]) -> None:
         assert urls.database_url and urls.redis_url
+        self.children = children
+        """The processes of the databases, by name."""
         self.folder = folder
         self.cores = cores
         self.urls = urls
@@ -92,7 +94,7 @@ def laid(cores: Cores) -> Iterator[Ground]:
         try:
             assert urls.migrate_url
             asyncio.run(migrate(urls.migrate_url))
-            yield Ground(folder, urls, cores)
+            yield Ground(folder, urls, cores, {child.name: child.pid for child in servers.children if child.pid})
         finally:
             servers.stop()
 

@@ -77,7 +77,15 @@ async def _open(port: int, pairs: list[Any], text: str) -> list[Talk]:
 
 @job
 async def chat(
-    *, port: int, pid: int, pairs: list[Any], text: str, window: int, warm: float, seconds: float
+    *,
+    port: int,
+    pid: int,
+    beside: dict[str, int],
+    pairs: list[Any],
+    text: str,
+    window: int,
+    warm: float,
+    seconds: float,
 ) -> dict[str, Any]:
     """Let all send as fast as they are answered, so many at a time each; say how many were sent, and heard."""
     talks = await _open(port, pairs, text)
@@ -88,11 +96,13 @@ async def chat(
     await asyncio.sleep(warm)
     begun, before = perf_counter(), _sums(talks)
     used, own = cpu_seconds(pid), cpu_seconds(os.getpid())
+    others = {name: cpu_seconds(pid) for name, pid in beside.items()}
     for talk in talks:
         talk.is_measured = True
     await asyncio.sleep(seconds)
     took, after = perf_counter() - begun, _sums(talks)
     used, own = cpu_seconds(pid) - used, cpu_seconds(os.getpid()) - own
+    others = {name: cpu_seconds(pid) - others[name] for name, pid in beside.items()}
     for talk in talks:
         talk._client.close()
     return {
@@ -101,6 +111,7 @@ async def chat(
         "seconds": took,
         "server_cpu": used,
         "generator_cpu": own,
+        "beside_cpu": others,
         "wrong": [answer.decode() for talk in talks for answer in talk.wrong[:1]][:3],
         "times": spread([time for talk in talks for time in talk.times]),
     }
