@@ -15,8 +15,11 @@ from sql.transaction import COMMITTING, CommitUnknown, Outcome, Tx, transact
 _SHARDS = 2
 """While the database is at one batch, the process gets the other ready."""
 _LARGEST = 256
-_OLDEST = 0.5
-"""Who has waited for this share of what an event may wait for the database is refused: too much waits."""
+_OLDEST = {False: 0.5, True: 0.9}
+"""Who has waited for this share of what an event may wait for the database is refused: too much waits.
+
+The second is for those who are written apart, and may have waited for a lock before.
+"""
 
 
 class Draft(Protocol):
@@ -105,7 +108,7 @@ class Writer:
 
     async def _write(self, work: Work, wait: bool, entries: list[_Entry]) -> None:
         """Write a batch, whatever it takes: what some of it meets is not to hurt the rest."""
-        if not (entries := self._in_time(entries)):
+        if not (entries := self._in_time(entries, wait)):
             return
         loop, drafts = asyncio.get_running_loop(), [entry.draft for entry in entries]
         within = self._database.timeout - (loop.time() - min(entry.since for entry in entries))
@@ -130,9 +133,9 @@ class Writer:
             self.tell(outcome)
             self._end(work, entries, results)
 
-    def _in_time(self, entries: list[_Entry]) -> list[_Entry]:
+    def _in_time(self, entries: list[_Entry], wait: bool) -> list[_Entry]:
         """Return those who have not waited too long; the others are refused, so that all are answered in time."""
-        oldest = asyncio.get_running_loop().time() - _OLDEST * self._database.timeout
+        oldest = asyncio.get_running_loop().time() - _OLDEST[wait] * self._database.timeout
         for entry in entries:
             if entry.since < oldest:
                 entry.end(DatabaseDown("too much waits to be written"))
