@@ -108,6 +108,8 @@ class Writer:
 
     async def _write(self, work: Work, wait: bool, entries: list[_Entry]) -> None:
         """Write a batch, whatever it takes: what some of it meets is not to hurt the rest."""
+        if not wait:
+            entries = self._without_those_apart(work, entries)
         if not (entries := self._in_time(entries, wait)):
             return
         loop, drafts = asyncio.get_running_loop(), [entry.draft for entry in entries]
@@ -132,6 +134,14 @@ class Writer:
         else:
             self.tell(outcome)
             self._end(work, entries, results)
+
+    def _without_those_apart(self, work: Work, entries: list[_Entry]) -> list[_Entry]:
+        """Whose conversation was set apart meanwhile comes after what waits there."""
+        here: list[_Entry] = []
+        for entry in entries:
+            apart = self._apart.get((work, entry.draft.key))
+            (apart.put if apart else here.append)(entry)
+        return here
 
     def _in_time(self, entries: list[_Entry], wait: bool) -> list[_Entry]:
         """Return those who have not waited too long; the others are refused, so that all are answered in time."""
@@ -168,10 +178,6 @@ class Writer:
                 write = partial(self._write, work, True)
                 self._apart[place] = _Lane(write, on_idle=partial(self._apart.pop, place, None))
             self._apart[place].put(entry)
-        shards = {id(lane): lane for (of, _), lane in self._shards.items() if of == work}
-        for lane in shards.values():
-            for late in lane.take_out({entry.draft.key for entry in entries}):
-                self._apart[work, late.draft.key].put(late)
 
 
 class _Lane:
@@ -192,13 +198,6 @@ class _Lane:
         self._waiting.append(entry)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
-
-    def take_out(self, keys: set[Hashable]) -> list[_Entry]:
-        """Return those with these keys, which wait here no more."""
-        taken = [entry for entry in self._waiting if entry.draft.key in keys]
-        if taken:
-            self._waiting = deque(entry for entry in self._waiting if entry.draft.key not in keys)
-        return taken
 
     async def _run(self) -> None:
         try:

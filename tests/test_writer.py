@@ -103,7 +103,7 @@ async def test_a_conversation_that_is_locked_waits_alone(server, circle, sockets
     assert (writer._apart, writer.waiting) == ({}, 0)
 
 
-@pytest.mark.config(database={"timeout": 4.0, "lock_wait": 1})
+@pytest.mark.config(database={"timeout": 8.0, "lock_wait": 1})
 async def test_whoever_waits_for_a_log_that_is_locked_waits_without_the_others(server, circle, sockets):
     """That is met only at the end of a batch: nobody of it fails who has nothing to do with it."""
     _, bob, carol, mallory = circle
