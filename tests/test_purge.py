@@ -2,7 +2,7 @@
 
 import pytest
 
-from client_sdk import MessageNew
+from client_sdk import Client, MessageNew
 from tests.ground.answers import ok
 from tests.ground.raw import RawSocket
 from tests.ground.waiting import until
@@ -64,7 +64,8 @@ async def test_who_comes_back_too_late_is_told_to_read_all_anew_never_a_part(ser
 async def test_who_is_here_hears_all_that_is_new_while_the_old_goes(talking):
     alice, bob = talking
     start = (await bob.sync.since(None)).cursor
-    heard = bob.events(MessageNew)
-    for number in range(40):
-        await alice.message.send(bob.id, f"{number}")
-    assert [(await anext(heard)).seq for _ in range(40)] == list(range(start + 1, start + 41))
+    async with Client(bob.url, token=bob.token, cursor=start) as device:
+        heard = device.events(MessageNew)
+        for number in range(40):
+            await alice.message.send(bob.id, f"{number}")
+        assert [(await anext(heard)).seq for _ in range(40)] == list(range(start + 1, start + 41))
