@@ -103,27 +103,6 @@ async def test_a_conversation_that_is_locked_waits_alone(server, circle, sockets
     assert (writer._apart, writer.waiting) == ({}, 0)
 
 
-@pytest.mark.config(database={"timeout": 8.0, "lock_wait": 1})
-async def test_whoever_waits_for_a_log_that_is_locked_waits_without_the_others(server, circle, sockets):
-    """That is met only at the end of a batch: nobody of it fails who has nothing to do with it."""
-    _, bob, carol, mallory = circle
-    holder = await server.database.acquire()
-    try:
-        await holder.command("BEGIN")
-        await holder.run("SELECT * FROM user_stream WHERE user_id = %s FOR UPDATE", [bob.id])
-        apart = [pair for pair in sockets if bob in pair]
-        waiting = [asyncio.ensure_future(send(sockets[pair], pair[1], 1)) for pair in apart]
-        others = [pair for pair in sockets if bob not in pair]
-        for answer in await asyncio.gather(*(send(sockets[pair], pair[1], 1) for pair in others)):
-            ok(answer)
-        assert not any(task.done() for task in waiting)
-    finally:
-        await holder.command("ROLLBACK")
-        server.database.release(holder)
-    assert sorted(ok(answer)["seq"] for answer in await asyncio.gather(*waiting)) == [1, 1, 1, 2, 2, 2]
-    assert [m.message for m in await carol.message.history(mallory.id)] == ["hello"] * 2
-
-
 async def test_repeats_in_one_batch_are_one_message(server, connected):
     """Also with another text, which is refused, and by the other side, whose numbers are their own."""
     alice, bob = connected
