@@ -78,9 +78,7 @@ async def logs_are_dense(server):
 
 
 @pytest.mark.config(delivery={"tail_interval": 600.0}, presence={"flush": 600.0}, notifications={"sweep": 600.0})
-@pytest.mark.parametrize(
-    "fault", [CONFLICT, LOST, NO_TIME, LATE], ids=["deadlock", "lost", "timeout", "cancelled"]
-)
+@pytest.mark.parametrize("fault", [CONFLICT, LOST, NO_TIME, LATE], ids=["deadlock", "lost", "timeout", "cancelled"])
 async def test_a_fault_at_any_statement_of_any_event_leaves_nothing_half(server, talking, breaker, fault):
     alice, bob = talking
     async with await RawSocket.open(server.url, auth={"token": alice.token}) as hers:
