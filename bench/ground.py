@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import socket
 import sys
 import tempfile
@@ -10,10 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.machine import Cores
+from bench.machine import ROOT, Cores
 from bench.people import KEY, People
 from bench.process import Generator, Served
 from server.embedded import PrivateServers, Urls
+from sql.database import connect_options
 from sql.migration import migrate
 
 _SECTIONS: dict[str, dict[str, Any]] = {
@@ -27,8 +29,10 @@ _SECTIONS: dict[str, dict[str, Any]] = {
 class Ground:
     """What all figures stand on."""
 
-    def __init__(self, folder: Path, urls: Urls, cores: Cores) -> None:
+    def __init__(self, folder: Path, urls: Urls, cores: Cores, children: dict[str, int]) -> None:
         assert urls.database_url and urls.redis_url
+        self.children = children
+        """The processes of the databases, by name."""
         self.folder = folder
         self.cores = cores
         self.urls = urls
@@ -56,6 +60,20 @@ class Ground:
             served.port = int(served.hear())
             yield served
 
+    @contextmanager
+    def node_peer(self) -> Iterator[Served]:
+        """Run `bench/peers/node` on the databases of this run; it says on which port."""
+        assert self.urls.database_url
+        options = connect_options(self.urls.database_url)
+        names = {"unix_socket": "socketPath", "db": "database"}
+        told = json.dumps({names.get(name, name): value for name, value in options.items()})
+        node = shutil.which("node")
+        assert node and (ROOT / "bench/peers/node/node_modules").is_dir(), "make bench installs it"
+        command = (node, str(ROOT / "bench/peers/node/server.mjs"), told)
+        with Served(command, log=self.folder / "server.log", begin=self.cores.only_server()) as served:
+            served.port = int(served.hear())
+            yield served
+
     def _served(self, module: str, *arguments: str) -> Served:
         command = (sys.executable, "-m", module, *arguments)
         return Served(command, log=self.folder / "server.log", begin=self.cores.only_server())
@@ -76,7 +94,7 @@ def laid(cores: Cores) -> Iterator[Ground]:
         try:
             assert urls.migrate_url
             asyncio.run(migrate(urls.migrate_url))
-            yield Ground(folder, urls, cores)
+            yield Ground(folder, urls, cores, {child.name: child.pid for child in servers.children if child.pid})
         finally:
             servers.stop()
 

@@ -38,6 +38,7 @@ log = logging.getLogger("client_sdk")
 
 E = TypeVar("E", bound=Push)
 Handler = Callable[[E], Awaitable[None]]
+_HANDLE_WITHIN = 1.0
 
 
 class Client:
@@ -128,7 +129,8 @@ class Client:
         except BaseException:
             await self.close()
             raise
-        self._tasks = [asyncio.create_task(self._feed.run()), asyncio.create_task(self._dispatch(self.events()))]
+        self._to_handle = self.events()
+        self._tasks = [asyncio.create_task(self._feed.run()), asyncio.create_task(self._dispatch(self._to_handle))]
 
     async def close(self) -> None:
         """Close the connection; handlers that still run are cancelled, and what was posted is sent no more.
@@ -163,7 +165,14 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if kind is None and self._tasks:
+            await self._handle_rest()
         await self.close()
+
+    async def _handle_rest(self) -> None:
+        """Let handlers see what was heard, since `cursor` counts it as seen; for a second at most."""
+        self._to_handle.end()
+        await asyncio.wait(self._tasks[1:], timeout=_HANDLE_WITHIN)
 
     # Calling
 

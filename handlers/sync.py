@@ -19,6 +19,8 @@ async def sync_after(ctx: Context, *, cursor: Seq | None) -> Synced:
     if not stream.purged_seq <= cursor <= stream.last_seq:
         return Synced(cursor=stream.last_seq, resync=True)
     entries = await sync.list_after(ctx.tx, user_id=ctx.user_id, after=cursor, limit=_PAGE + 1)
+    if cursor < stream.last_seq and (not entries or entries[0].seq != cursor + 1):
+        return Synced(cursor=stream.last_seq, resync=True)  # it went while it was looked for
     page = entries[:_PAGE]
     return Synced(
         cursor=page[-1].seq if page else cursor,

@@ -32,7 +32,7 @@ import handlers.visit  # noqa: F401  (each import adds its events to the registr
 from server import keys
 from server.clock import Clock, Ids
 from server.config import Config
-from server.context import Services, do, jobs
+from server.context import Context, Services, do, jobs
 from server.ephemeral.hints import Hints
 from server.ephemeral.presence import Presence
 from server.ephemeral.unread import Counters
@@ -49,6 +49,7 @@ from server.outside.places import Places
 from server.outside.tokens import Tokens
 from server.photo_route import photo_route
 from server.probe import probe_route
+from server.purge import Purge
 from server.reference.routes import reference_routes
 from server.reminders import Reminders
 from server.socket.attendance import Attendance
@@ -62,6 +63,7 @@ from server.socket.who import Who
 from server.unsubscribe import unsubscribe_routes
 from sql.database import Database
 from sql.transaction import Outcome
+from sql.writer import Writer
 
 log = structlog.get_logger("app")
 
@@ -96,6 +98,7 @@ def create_app(
 
     journal = Journal(config.log)
     dispatcher = Dispatcher(services, who, deliver, journal)
+    services.writer.tell = dispatcher.deliver
     gateway = Gateway(services, who, dispatcher, delivery)
     adapter = Adapter(dispatcher, gateway, config.server)
     health = Health(services.database, redis, dispatcher)
@@ -114,7 +117,7 @@ def create_app(
     app.add_routes([web.get("/reset", page("reset.html")), web.get("/reset.js", page("reset.js"))])
     app.add_routes(unsubscribe_routes(services, gateway, deliver))
     loops = (*hints.loops, *attendance.loops, delivery.run, watching.run, mailer.run, gateway.sweep)
-    sweeps = (services.photos.run, Expiry(services).run, Reminders(services, deliver).run)
+    sweeps = (services.photos.run, Expiry(services).run, Purge(services).run, Reminders(services, deliver).run)
     app.cleanup_ctx.append(_background(*loops, *sweeps, metrics.lag.run, failures=metrics.failures))
 
     async def know_places(app: web.Application) -> None:
@@ -153,7 +156,7 @@ def _services(config: Config, clock: Clock, ids: Ids, redis: Any, places: Places
         link_hours=config.links.verify_hours,
         reset_minutes=config.links.reset_minutes,
     )
-    return Services(
+    services = Services(
         config=config,
         database=database,
         clock=clock,
@@ -167,7 +170,9 @@ def _services(config: Config, clock: Clock, ids: Ids, redis: Any, places: Places
         places=places,
         messages=Buckets(limits.of("message_rate"), limits.of("message_burst"), limit="message_rate"),
         searches=Buckets(limits.of("research_minute") / 60, limits.of("research_minute"), limit="research_minute"),
+        writer=Writer(database, clock.now, ids.random, enter=lambda tx: Context(tx, services)),
     )
+    return services
 
 
 def _redis(config: Config, *, socket_timeout: float | None, retries: int) -> Any:

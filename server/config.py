@@ -240,9 +240,12 @@ class Socket(_Section):
 
 
 class Delivery(_Section):
-    """How missed pushes are found."""
+    """How missed pushes are found, and for how long."""
 
     tail_interval: Seconds = 1.0
+    keep: Positive = 10_000
+    keep_days: Positive = 90
+    purge: Seconds = 3600.0
 
 
 class Presence(_Section):

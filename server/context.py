@@ -1,7 +1,7 @@
 """Context: all that a handler knows of the world beside its fields."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, NamedTuple, TypeVar
@@ -22,7 +22,9 @@ from sql import outbox
 from sql.account import Account
 from sql.database import Database
 from sql.transaction import Outcome, Tx, transact
+from sql.writer import Draft, Writer
 
+D = TypeVar("D", bound=Draft)
 T = TypeVar("T")
 
 
@@ -72,6 +74,7 @@ class Services:
     """Messages of one person."""
     searches: Buckets
     """Searches of one person."""
+    writer: Writer
 
     async def transact(self, work: Callable[[Tx], Awaitable[T]]) -> tuple[T, Outcome]:
         """Run `work` in a transaction. Raises DatabaseDown, CommitUnknown, and what it raises."""
@@ -103,6 +106,16 @@ class Context:
         if what not in self.memory:
             self.memory[what] = await act()
         result: T = self.memory[what]
+        return result
+
+    async def batch(
+        self, write: Callable[["Context", list[D], bool], Awaitable[Sequence[T | Exception]]], draft: D
+    ) -> T:
+        """Have a draft written together with those of others, in one transaction that this event waits for.
+
+        `write` returns for each draft what came of it, or why it is refused, which is raised here; see `sql.writer`.
+        """
+        result: T = await self.services.writer.write(write, draft)
         return result
 
     @property

@@ -148,6 +148,7 @@ class Metrics:
         yield _gauge("matcha_log_lag_largest", "Those of the socket that is farthest behind.", max(lags, default=0))
         yield _counter("matcha_tailer_repairs", "Pushes that nothing told of.", self.delivery.repaired)
         sizes = {"tailer": self.delivery.looks, "log": self.delivery.pages, "hints": self.hints.batches}
+        sizes["writer"] = self.services.writer.sizes
         yield _histogram("matcha_batch_size", "How much was done at a time.", sizes, "batch")
 
     def _queues(self) -> Iterator[Metric]:
@@ -157,6 +158,7 @@ class Metrics:
             "hints": self.hints.waiting,
             "passwords": services.passwords.waiting,
             "photos": services.photos.waiting,
+            "writer": services.writer.waiting,
         }
         if mails:
             waiting["mails"] = mails.number

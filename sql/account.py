@@ -1,5 +1,6 @@
 """Accounts: who may sign in, and whether they can be seen at all."""
 
+from collections.abc import Collection
 from datetime import datetime
 from enum import IntEnum
 from typing import NamedTuple
@@ -44,7 +45,9 @@ _GET_BY_LOGIN = compile_(MySQLQuery.from_(account).select(*_COLUMNS).where(accou
 _GET_BY_MAIL = compile_(MySQLQuery.from_(account).select(*_COLUMNS).where(account.mail_key == P("mail_key")))
 _GET_CREATED_AT = compile_(MySQLQuery.from_(account).select(account.created_at).where(account.id == P("id")))
 _LOCK = compile_(MySQLQuery.from_(account).select(*_COLUMNS).where(account.id == P("id")).for_update())
-_LIST_STANDING = share(MySQLQuery.from_(account).select(account.id, account.state).where(account.id.isin(each("ids"))))
+_STANDING = MySQLQuery.from_(account).select(account.id, account.state).where(account.id.isin(each("ids")))
+_LIST_STANDING = share(_STANDING)
+_LIST_STANDING_FREE = share(_STANDING, "SKIP LOCKED")
 _LIST_STATES = compile_(MySQLQuery.from_(account).select(account.id, account.state).where(account.id.isin(each("ids"))))
 _INSERT = compile_(
     MySQLQuery.into(account)
@@ -128,9 +131,13 @@ async def lock(tx: Tx, *, id: int) -> Account | None:
     return await tx.one(_LOCK, _account, id=id)
 
 
-async def list_standing(tx: Tx, *, ids: list[int]) -> dict[int, State]:
-    """Return the states of those of these accounts that exist; they stay so until the commit."""
-    return dict(await tx.many(_LIST_STANDING, _standing, ids=sorted(ids)))
+async def list_standing(tx: Tx, *, ids: Collection[int], wait: bool = True) -> dict[int, State]:
+    """Return the states of those of these accounts that exist; they stay so until the commit.
+
+    Without waiting, those are left out that somebody else is about to change.
+    """
+    statement = _LIST_STANDING if wait else _LIST_STANDING_FREE
+    return dict(await tx.many(statement, _standing, ids=sorted(ids)))
 
 
 async def list_states(tx: Tx, *, ids: list[int]) -> dict[int, State]:

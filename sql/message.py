@@ -1,11 +1,12 @@
 """Messages: every statement on the `message` table."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
 from pypika import MySQLQuery, Order, Tuple
 
-from sql.statement import LIMIT, P, compile_, each
+from sql.statement import LIMIT, P, compile_, each, insert_rows
 from sql.tables import message
 from sql.transaction import Tx
 
@@ -37,8 +38,11 @@ _OF_PAIR = (
     .where(message.low_id == P("low_id"))
     .where(message.high_id == P("high_id"))
 )
-_GET_BY_RANDOM_ID = compile_(
-    _OF_PAIR.where(message.sender_id == P("sender_id")).where(message.random_id == P("random_id"))
+_LIST_BY_RANDOM_ID = compile_(
+    MySQLQuery.from_(message)
+    .force_index("random_id")
+    .select(*_COLUMNS)
+    .where(Tuple(message.low_id, message.high_id, message.sender_id, message.random_id).isin(each("keys", 4)))
 )
 _LIST_BEFORE = compile_(_OF_PAIR.where(message.seq < P("before")).orderby(message.seq, order=Order.desc).limit(LIMIT))
 _LIST_AFTER = compile_(_OF_PAIR.where(message.seq > P("after")).orderby(message.seq).limit(LIMIT))
@@ -51,14 +55,15 @@ _COUNT_UNREAD = compile_(
     "SELECT COUNT(`seq`) FROM `message`"
     " WHERE `low_id`=%(low_id)s AND `high_id`=%(high_id)s AND `seq`>%(after)s AND `sender_id`=%(sender_id)s"
 )
-_INSERT = compile_(MySQLQuery.into(message).columns(*_COLUMNS).insert(*(P(name) for name in Message._fields)))
+_INSERT = insert_rows("message", Message._fields)
 
 
-async def get_by_random_id(tx: Tx, *, low_id: int, high_id: int, sender_id: int, random_id: int) -> Message | None:
-    """Return the message that was sent with this random_id."""
-    return await tx.one(
-        _GET_BY_RANDOM_ID, Message, low_id=low_id, high_id=high_id, sender_id=sender_id, random_id=random_id
-    )
+async def list_by_random_id(
+    tx: Tx, *, keys: Collection[tuple[int, int, int, int]]
+) -> dict[tuple[int, int, int, int], Message]:
+    """Return those messages of (low_id, high_id, sender_id, random_id) that exist."""
+    found = await tx.many(_LIST_BY_RANDOM_ID, Message, keys=sorted(keys)) if keys else []
+    return {(m.low_id, m.high_id, m.sender_id, m.random_id): m for m in found}
 
 
 async def list_before(tx: Tx, *, low_id: int, high_id: int, before: int, limit: int) -> list[Message]:
@@ -84,6 +89,6 @@ async def count_unread(tx: Tx, *, low_id: int, high_id: int, after: int, sender_
     return count
 
 
-async def insert(tx: Tx, message: Message) -> None:
-    """Add a message."""
-    await tx.write(_INSERT, **message._asdict())
+async def insert(tx: Tx, *, messages: list[Message]) -> None:
+    """Add messages."""
+    await tx.write(_INSERT, rows=messages)

@@ -1,5 +1,6 @@
 """Notifications and nudges: every statement on the `notification` and `nudge` tables."""
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -7,7 +8,7 @@ from pypika import MySQLQuery
 
 from server.wire.pushes import Notice
 from sql.account import State
-from sql.statement import P, compile_, each
+from sql.statement import P, compile_, each, insert_rows
 from sql.tables import nudge
 from sql.transaction import Tx
 
@@ -68,6 +69,17 @@ _COUNT_UP = compile_(
     "UPDATE `notification` n LEFT JOIN `reminder` r ON r.`user_id`=n.`user_id`"
     " SET n.`count`=n.`count`+%(one)s,n.`at`=%(at)s,r.`due_at`=COALESCE(r.`due_at`,%(due_at)s)"
     " WHERE n.`user_id`=%(user_id)s AND n.`kind`=%(kind)s AND n.`other_id`=%(other_id)s AND n.`is_read`=%(no)s"
+)
+# The same for many; those that are there unread are locked first, so that it is known which begin.
+_LOCK_UNREAD = compile_(
+    "SELECT n.`user_id`,n.`other_id`,r.`due_at` IS NOT NULL"
+    " FROM `notification` n FORCE INDEX (PRIMARY) LEFT JOIN `reminder` r ON r.`user_id`=n.`user_id`"
+    " WHERE n.`is_read`=%(no)s AND (n.`user_id`,n.`kind`,n.`other_id`) IN " + str(each("keys", 3)) + " FOR UPDATE"
+)
+_COUNT_ALL = insert_rows(
+    "notification",
+    ["user_id", "kind", "other_id", "count", "at"],
+    "ON DUPLICATE KEY UPDATE `count`=VALUES(`count`)+IF(`is_read`,%(none)s,`count`),`at`=VALUES(`at`),`is_read`=%(no)s",
 )
 _BEGIN = compile_(
     "INSERT INTO `notification` (`user_id`,`kind`,`other_id`,`count`,`at`,`is_read`)"
@@ -147,6 +159,26 @@ async def count_up(tx: Tx, *, user_id: int, kind: Notice, other_id: int, due_at:
     """Count one more in a notification that is unread, and remind of it; tell whether there is one."""
     key = {"user_id": user_id, "kind": kind, "other_id": other_id}
     return bool(await tx.write(_COUNT_UP, **key, due_at=due_at, at=tx.now, one=1, no=False))
+
+
+class Unread(NamedTuple):
+    """A notification that waits to be read, and whether a mail about it is due at some time."""
+
+    user_id: int
+    other_id: int
+    is_due: int
+
+
+async def lock_unread(tx: Tx, *, kind: Notice, keys: Collection[tuple[int, int]]) -> list[Unread]:
+    """Return those notifications of (user_id, other_id) that wait to be read; they wait until the commit."""
+    ordered = [(user_id, kind, other_id) for user_id, other_id in sorted(keys)]
+    return await tx.many(_LOCK_UNREAD, Unread, keys=ordered, no=False)
+
+
+async def count_all(tx: Tx, *, kind: Notice, times: Mapping[tuple[int, int], int]) -> None:
+    """Count so many more in notifications of (user_id, other_id); those that are read, or not there, begin."""
+    rows = [(user_id, kind, other_id, count, tx.now) for (user_id, other_id), count in sorted(times.items())]
+    await tx.write(_COUNT_ALL, rows=rows, none=0, no=False)
 
 
 async def begin(tx: Tx, *, user_id: int, kind: Notice, other_id: int) -> None:

@@ -1,11 +1,12 @@
 """Reminders: when somebody who is away is told by mail that something waits. Every statement on `reminder`."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
 from pypika import MySQLQuery
 
-from sql.statement import LIMIT, P, compile_, each
+from sql.statement import LIMIT, P, compile_, each, insert_rows
 from sql.tables import reminder
 from sql.transaction import Tx
 
@@ -18,9 +19,8 @@ class Reminder(NamedTuple):
 
 
 # An earlier time stays.
-_SET = compile_(
-    "INSERT INTO `reminder` (`user_id`,`due_at`) VALUES (%(user_id)s,%(due_at)s)"
-    " ON DUPLICATE KEY UPDATE `due_at`=COALESCE(`due_at`,VALUES(`due_at`))"
+_SET = insert_rows(
+    "reminder", ["user_id", "due_at"], "ON DUPLICATE KEY UPDATE `due_at`=COALESCE(`due_at`,VALUES(`due_at`))"
 )
 _LIST_DUE = compile_(
     MySQLQuery.from_(reminder)
@@ -57,9 +57,9 @@ _UPDATE = compile_(
 )
 
 
-async def remind(tx: Tx, *, user_id: int, due_at: datetime) -> None:
-    """Note when a user who has not looked by then is to be told by mail; an earlier time stays."""
-    await tx.write(_SET, user_id=user_id, due_at=due_at)
+async def remind(tx: Tx, *, user_ids: Collection[int], due_at: datetime) -> None:
+    """Note when users who have not looked by then are to be told by mail; an earlier time stays."""
+    await tx.write(_SET, rows=[(user_id, due_at) for user_id in sorted(user_ids)])
 
 
 async def claim(tx: Tx, *, lease: int, until: datetime, limit: int) -> list[Reminder]:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from enum import IntEnum
 from typing import Any
 
 from pypika.queries import QueryBuilder
@@ -11,6 +10,7 @@ from pypika.terms import Parameter
 STATEMENTS: list["Statement"] = []
 """Every statement there is: a closed set, kept in a snapshot."""
 
+_LOCKING = ("FOR UPDATE", "LOCK IN SHARE MODE", "SKIP LOCKED")
 _PLACE = re.compile(r"%\((\w+)(?:([*+])(\d*))?\)s")
 
 
@@ -34,7 +34,7 @@ class Statement:
     def __init__(self, text: str) -> None:
         self.template = text
         self.places = [(name, kind, int(columns or 1)) for name, kind, columns in _PLACE.findall(text)]
-        self.reads = text.startswith("SELECT") and not text.endswith(("FOR UPDATE", "LOCK IN SHARE MODE"))
+        self.reads = text.startswith("SELECT") and not text.endswith(_LOCKING)
         self._texts: dict[tuple[int, ...], str] = {}
         STATEMENTS.append(self)
 
@@ -49,7 +49,7 @@ class Statement:
             rows = _padded(values[name]) if kind == "*" else values[name]
             sizes.append(len(rows))
             bound.extend(rows if columns == 1 else [value for row in rows for value in row])
-        return self._text(tuple(sizes)), [int(value) if isinstance(value, IntEnum) else value for value in bound]
+        return self._text(tuple(sizes)), bound
 
     def _text(self, sizes: tuple[int, ...]) -> str:
         if sizes not in self._texts:
@@ -85,9 +85,9 @@ def compile_(query: QueryBuilder | str, suffix: str = "") -> Statement:
     return Statement(" ".join((text + " " + suffix).split()))
 
 
-def share(query: QueryBuilder) -> Statement:
+def share(query: QueryBuilder, suffix: str = "") -> Statement:
     """Compile a reading query that keeps its rows from changing until the commit."""
-    return compile_(query, "LOCK IN SHARE MODE")
+    return compile_(query, f"LOCK IN SHARE MODE {suffix}")
 
 
 def insert_rows(table: str, columns: Sequence[str], suffix: str = "") -> Statement:

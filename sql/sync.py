@@ -38,6 +38,16 @@ _LIST_STREAMS = compile_(
     )
     .where(user_stream.user_id.isin(each("user_ids")))
 )
+# For each user the newest number that is to go; a look at so many entries of each, since what goes goes in steps.
+_LIST_OLD = compile_(
+    "SELECT s.`user_id`,s.`last_seq`,s.`purged_seq`,(SELECT MAX(e.`seq`) FROM `user_event` e"
+    " WHERE e.`user_id`=s.`user_id` AND e.`seq`<=s.`purged_seq`+%(step)s AND e.`at`<%(until)s)"
+    " FROM `user_stream` s WHERE s.`user_id`>%(after)s ORDER BY s.`user_id` LIMIT %(limit)s"
+)
+_LOCK_PURGED = compile_(
+    "UPDATE `user_stream` SET `purged_seq`=GREATEST(`purged_seq`,%(up_to)s) WHERE `user_id`=%(user_id)s"
+)
+_DELETE_UP_TO = compile_("DELETE FROM `user_event` WHERE `user_id`=%(user_id)s AND `seq`<=%(up_to)s")
 _LIST_AFTER = compile_(
     MySQLQuery.from_(user_event)
     .select(user_event.seq, user_event.at, user_event.kind, user_event.other_id, user_event.number, user_event.by_id)
@@ -65,6 +75,26 @@ async def list_streams(tx: Tx, *, user_ids: list[int]) -> list[Stream]:
 async def list_after(tx: Tx, *, user_id: int, after: int, limit: int) -> list[Logged]:
     """Return up to `limit` entries after a number, in order."""
     return await tx.many(_LIST_AFTER, _logged, user_id=user_id, after=after, limit=limit)
+
+
+class Old(NamedTuple):
+    """Where a user's log stands, and the newest of its next entries that is too old, if one is."""
+
+    user_id: int
+    last_seq: int
+    purged_seq: int
+    too_old: int | None
+
+
+async def list_old(tx: Tx, *, after: int, until: datetime, step: int, limit: int) -> list[Old]:
+    """Return the logs of the next so many users, with what was written before `until` among so many entries of each."""
+    return await tx.many(_LIST_OLD, Old, after=after, until=until, step=step, limit=limit)
+
+
+async def purge(tx: Tx, *, user_id: int, up_to: int) -> None:
+    """Drop a user's log up to a number; whoever asks for what was there is told that it is gone."""
+    await tx.write(_LOCK_PURGED, user_id=user_id, up_to=up_to)
+    await tx.write(_DELETE_UP_TO, user_id=user_id, up_to=up_to)
 
 
 async def delete_stream(tx: Tx, *, user_id: int) -> None:

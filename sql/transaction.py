@@ -21,7 +21,8 @@ T = TypeVar("T")
 Rows = tuple[int, tuple[tuple[Any, ...], ...]]
 
 _ATTEMPTS = 5
-_COMMITTING = "cut off while committing"
+COMMITTING = "cut off while committing"
+"""What is noted on a cancellation that came when it was too late to undo everything for certain."""
 _PATIENCE = 5
 """A commit whose fate is already called unknown is given so many times longer to end by itself."""
 
@@ -32,7 +33,7 @@ class CommitUnknown(Exception):
 
 def is_unknown(fault: BaseException) -> bool:
     """Tell whether what was cut off by this may have been committed all the same."""
-    return isinstance(fault, CommitUnknown) or _COMMITTING in getattr(fault.__cause__, "__notes__", ())
+    return isinstance(fault, CommitUnknown) or COMMITTING in getattr(fault.__cause__, "__notes__", ())
 
 
 class Ended(NamedTuple):
@@ -110,6 +111,11 @@ class Tx:
         _, rows = await self._run(statement, values)
         return [row(*columns) for columns in rows]
 
+    async def rows(self, statement: Statement, **values: Any) -> tuple[tuple[Any, ...], ...]:
+        """Return all rows as they come, where there are many."""
+        _, rows = await self._run(statement, values)
+        return rows
+
     async def scalar(self, statement: Statement, **values: Any) -> Any:
         """Return the first column of the one row, or None."""
         _, rows = await self._run(statement, values)
@@ -183,7 +189,7 @@ class Tx:
             raise CommitUnknown("the database did not confirm the commit in time") from None
         except asyncio.CancelledError as cut:
             task.add_done_callback(_seen)
-            cut.add_note(_COMMITTING)
+            cut.add_note(COMMITTING)
             raise
 
     async def _commit(self, connection: Connection) -> None:
@@ -259,18 +265,27 @@ def _seen(task: "asyncio.Task[None]") -> None:
 
 
 async def transact(
-    database: Database, now: datetime, work: Callable[[Tx], Awaitable[T]], *, random: Random
+    database: Database,
+    now: datetime,
+    work: Callable[[Tx], Awaitable[T]],
+    *,
+    random: Random,
+    within: float | None = None,
+    waits_again: bool = True,
 ) -> tuple[T, Outcome]:
-    """Run `work` in a transaction, again from the start if another one was in its way.
+    """Run `work` in a transaction, again from the start if another one was in its way; `within` so many seconds.
 
-    Raises DatabaseDown, CommitUnknown, and whatever `work` raises, which undoes everything.
+    Raises DatabaseDown, CommitUnknown, and whatever `work` raises, which undoes everything; Conflict, if it is not to
+    wait again, when it waited for a lock in vain.
     """
-    budget = Budget(database.timeout)
+    budget = Budget(database.timeout if within is None else within)
     for attempt in range(1, _ATTEMPTS + 1):
         tx = Tx(database, now=now, budget=budget)
         try:
             return await work(tx), await tx.commit()
         except (Conflict, Lost) as fault:
+            if isinstance(fault, Conflict) and fault.kind == "lock_wait" and not waits_again:
+                raise
             if attempt == _ATTEMPTS:
                 raise DatabaseDown(str(fault)) from fault
             database.retries[fault.kind if isinstance(fault, Conflict) else "lost"] += 1

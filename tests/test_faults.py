@@ -398,3 +398,11 @@ async def test_a_database_that_was_restarted_is_not_noticed(server, connected):
         await whole(server.database, 10)
         await kill_all_connections(server)
         await (await open_as(alice)).close()
+
+
+async def test_a_process_that_froze_in_a_transaction_keeps_nobody_waiting_for_ever(server):
+    """MariaDB lets go of what it holds, a few seconds after its last statement."""
+    [(version,)] = await server.database.fetch("SELECT VERSION()")
+    if "MariaDB" in version:
+        [(seconds,)] = await server.database.fetch("SELECT @@SESSION.idle_write_transaction_timeout")
+        assert 0 < seconds <= 5

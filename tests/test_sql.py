@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import sql
-from sql import block, message, notification, relation, reminder, visit
+from sql import block, chat, message, notification, relation, reminder, visit
 from sql.database import Database
 from sql.migration import MigrationError, migrate, newest
 from sql.statement import STATEMENTS, compile_
@@ -77,7 +77,8 @@ async def test_the_busy_statements_read_by_index_and_few_rows(database):
         await plan(database, relation._LIST, keys=keys),
         await plan(database, message._LIST_BEFORE, low_id=1, high_id=1000, before=90, limit=20),
         await plan(database, message._LIST_BY_KEY, keys=[(*key, 3) for key in keys]),
-        await plan(database, message._GET_BY_RANDOM_ID, low_id=1, high_id=1000, sender_id=1, random_id=4),
+        await plan(database, message._LIST_BY_RANDOM_ID, keys=[(*key, 1, 4) for key in keys]),
+        await plan(database, chat._LOCK_ALL, keys=keys),
         await plan(database, relation._LIST_CONNECTED, user_id=1, yes=True, at=now, other_id=2**52, limit=20),
         await plan(database, relation._LIST_LIKERS, user_id=2000, no=False, at=now, other_id=2**52, limit=20),
         await plan(database, visit._LIST, user_id=1, at=now, other_id=2**52, limit=20),
@@ -109,6 +110,7 @@ async def test_what_waits_is_counted_by_index_whoever_else_has_something_waiting
         await plan(database, notification._COUNT_UNREAD, **mine),
         await plan(database, notification._LIST_WAITING, **mine),
         await plan(database, notification._LIST_BEFORE, **mine, before=2**62, limit=21),
+        await plan(database, notification._LOCK_UNREAD, no=False, keys=[(n, 6, 1000) for n in range(1, 17)]),
         await plan(database, notification._MARK_READ, **mine, yes=True, up_to=2000),
         await plan(database, relation._SUM_UNREAD, **mine, yes=True, none=0),
         await plan(database, reminder._LIST_DUE, now=now, limit=50),

@@ -37,5 +37,6 @@ async def _serve(answer: Any) -> None:
     await asyncio.Event().wait()
 
 
-allow_many_sockets()
-uvloop.run(_serve(json.loads(sys.argv[1])))
+if __name__ == "__main__":
+    allow_many_sockets()
+    uvloop.run(_serve(json.loads(sys.argv[1])))

@@ -1,5 +1,6 @@
 """What waits for the demo login: likes, visits, a match, a conversation; made by the rules, at times that are past."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -7,6 +8,7 @@ from server.context import Context, Services, Session
 from server.demo.identity import DEMO_LOGIN, person_id
 from server.wire.events import registry
 from sql.transaction import Tx, transact
+from sql.writer import Writer
 
 _DEMO: Final = 0
 _ACTS: Final[tuple[tuple[float, int, str, dict[str, Any]], ...]] = (
@@ -51,9 +53,11 @@ def _wire(seed: int, step: int, event: str, fields: dict[str, Any]) -> dict[str,
 
 async def _act(services: Services, seed: int, when: Any, who: int, event: str, fields: dict[str, Any]) -> None:
     session = Session(person_id(seed, who), "", when, when, 0)
+    writer = Writer(services.database, lambda: when, services.ids.random, enter=lambda tx: Context(tx, services))
+    then = replace(services, writer=writer)
 
     async def work(tx: Tx) -> None:
-        ctx = Context(tx=tx, services=services, session=session)
+        ctx = Context(tx=tx, services=then, session=session)
         await registry[event].handler(ctx, **registry[event].parse(fields))
 
     await transact(services.database, when, work, random=services.ids.random)

@@ -4,7 +4,7 @@ what; a whisper, which no log keeps; "this person came or went"; "this socket is
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -24,6 +24,14 @@ _LARGEST = 4096
 """Bytes of a whisper."""
 _SILENCE = 10.0
 """Seconds without a message after which the connection is tried."""
+_PUBLISH = """
+for at = 1, #ARGV, 3 do
+    if redis.call('PUBSUB', 'NUMSUB', ARGV[at])[2] > tonumber(ARGV[at + 2]) then
+        redis.call('PUBLISH', ARGV[at], ARGV[at + 1])
+    end
+end
+"""
+"""Many at once, and nothing to where nobody else would hear it: most people are connected to one process."""
 _RETRY = 0.5
 """Seconds between two tries to reach Redis."""
 
@@ -40,6 +48,8 @@ class Hints:
         self._wanted = {f"process:{process}"}
         self._heard: set[str] = set()
         self._to_follow: set[str] = set()
+        self._confirmed: set[str] = set()
+        """What Redis has said that it sends us."""
         self._changed = asyncio.Event()
         self._waiting: dict[tuple[str, str], None] = {}
         self._something = asyncio.Event()
@@ -124,16 +134,18 @@ class Hints:
             while self._waiting:
                 batch = [self._waiting.popitem()[0] for _ in range(min(_BATCH, len(self._waiting)))]
                 try:
-                    async with self._redis.pipeline(transaction=False) as pipeline:
-                        for channel, text in batch:
-                            pipeline.publish(channel, text)
-                        await pipeline.execute()
+                    await self._redis.eval(_PUBLISH, 0, *self._others(batch))
                 except (RedisError, OSError):
                     self.counts["dropped"] += len(batch) + len(self._waiting)
                     self._waiting.clear()
                 else:
                     self.counts["given"] += len(batch)
                     self.batches.note(len(batch))
+
+    def _others(self, batch: list[tuple[str, str]]) -> Iterator[str | int]:
+        """Return channel, text and how many of those who hear it are this process itself."""
+        for channel, text in batch:
+            yield from (channel, text, int(text.startswith(self.process) and channel in self._confirmed))
 
     async def _follow(self) -> None:
         """Bring the subscriptions in line with who is connected; after a fault `_hear` begins anew with all."""
@@ -146,6 +158,7 @@ class Hints:
             more, fewer = (channels & self._wanted) - self._heard, (channels & self._heard) - self._wanted
             self._heard |= more
             self._heard -= fewer
+            self._confirmed -= fewer
             with contextlib.suppress(RedisError, OSError):
                 if more:
                     await self._pubsub.subscribe(*more)
@@ -169,6 +182,7 @@ class Hints:
                     await self._listen_to(pubsub)
             except (RedisError, OSError) as fault:
                 self._pubsub = None
+                self._confirmed.clear()
                 if lost:
                     await asyncio.sleep(_RETRY)
                 else:
@@ -185,6 +199,8 @@ class Hints:
             if message is None:
                 await pubsub.ping()
             elif message["type"] in ("message", "subscribe"):
+                if message["type"] == "subscribe" and message["channel"] in self._heard:
+                    self._confirmed.add(message["channel"])
                 kind, _, id = message["channel"].partition(":")
                 self._hand_on(kind, id, message["data"] if message["type"] == "message" else None)
             pinged = message is None

@@ -21,34 +21,42 @@ _SETTLE_WITHIN = 0.8
 class Lane:
     """The order of one socket: events start as they came, and `Order` says which wait for which to finish."""
 
-    __slots__ = ("_barrier", "_options", "_running", "_waiting", "_writing")
+    __slots__ = ("_barrier", "_options", "_running", "_series", "_waiting", "_writing")
 
     def __init__(self, options: Socket) -> None:
         self._options = options
-        self._waiting: list[tuple[Order, Run]] = []  # few, and mostly none: a deque would be larger
+        self._waiting: list[tuple[Order, object, Run]] = []  # few, and mostly none: a deque would be larger
         self._running: list[asyncio.Task[None]] = []
-        self._writing: asyncio.Task[None] | None = None
+        self._writing: list[asyncio.Task[None]] = []
+        self._series: object = None
+        """What those that write have in common, if there may be several."""
         self._barrier: asyncio.Task[None] | None = None
 
-    def submit(self, order: Order, run: Run) -> None:
-        """Start what may start now, queue what has to wait. Raises RateLimited when too many wait."""
-        if not self._waiting and self._may_start(order):
-            self._start(order, run)
+    def submit(self, order: Order, run: Run, series: object = None) -> None:
+        """Start what may start now, queue what has to wait. Raises RateLimited when too many wait.
+
+        Those that write need not wait for each other within a series: something else keeps their order.
+        """
+        if not self._waiting and self._may_start(order, series):
+            self._start(order, series, run)
         elif len(self._waiting) < self._options.queue:
-            self._waiting.append((order, run))
+            self._waiting.append((order, series, run))
         else:
             raise RateLimited(1, limit="socket_queue")
 
-    def _may_start(self, order: Order) -> bool:
+    def _may_start(self, order: Order, series: object) -> bool:
         if self._barrier or len(self._running) >= self._options.running:
             return False
-        return not (self._running if order is Order.BARRIER else order is Order.ORDERED and self._writing)
+        if order is Order.ORDERED and self._writing:
+            return series is not None and series == self._series
+        return not (order is Order.BARRIER and self._running)
 
-    def _start(self, order: Order, run: Run) -> None:
+    def _start(self, order: Order, series: object, run: Run) -> None:
         task = asyncio.ensure_future(run())
         self._running.append(task)
         if order is Order.ORDERED:
-            self._writing = task
+            self._writing.append(task)
+            self._series = series
         elif order is Order.BARRIER:
             self._barrier = task
         task.add_done_callback(self._finished)
@@ -56,11 +64,11 @@ class Lane:
     def _finished(self, task: "asyncio.Task[None]") -> None:
         """Whatever waited for this one starts."""
         self._running.remove(task)
-        if task is self._writing:
-            self._writing = None
+        if task in self._writing:
+            self._writing.remove(task)
         elif task is self._barrier:
             self._barrier = None
-        while self._waiting and self._may_start(self._waiting[0][0]):
+        while self._waiting and self._may_start(*self._waiting[0][:2]):
             self._start(*self._waiting.pop(0))
 
     @property
@@ -111,6 +119,7 @@ class Connection:
         self.gone = asyncio.Event()
         """Set when the socket has ended."""
         self._ending: asyncio.Task[None] | None = None
+        transport.on_slow = lambda: self._say_goodbye("slow", None)
 
     @property
     def sid(self) -> str:
@@ -137,8 +146,11 @@ class Connection:
                 await self.lane.settle()
         except TimeoutError:
             pass
-        if self.joined:
-            self.push("goodbye", {"reason": reason, "retry_after": retry_after})
+        self._say_goodbye(reason, retry_after)
         if self.joined and reason == "session_ended":
             self.transport.write(DISCONNECT_FRAME)
         self.transport.close()
+
+    def _say_goodbye(self, reason: str, retry_after: int | None) -> None:
+        if self.joined:
+            self.push("goodbye", {"reason": reason, "retry_after": retry_after})

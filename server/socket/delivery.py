@@ -16,11 +16,11 @@ from server.socket.attendance import Attendance
 from server.socket.connection import Connection
 from server.socket.engine import Transport
 from server.socket.feed import Feed, User
-from server.socket.packet import event_frame
+from server.socket.packet import encoded_event_frame
 from server.socket.watching import Watching
 from server.tally import SIZES, Histogram
 from server.wire.answers import Presence, iso
-from server.wire.pushes import Kind, Logged, render, wire
+from server.wire.pushes import Kind, Logged, encode, render
 from sql import sync
 from sql.database import DatabaseDown
 from sql.transaction import Ended, Outcome, Tx
@@ -119,7 +119,7 @@ class Delivery:
         """Tell those connected here what a commit has brought, without waiting, and hint to the other processes."""
         for user_id in outcome.stale:
             if user := self._users.get(user_id):
-                user.generation += 1
+                user.sees_less()
         for user_id, entry, live in outcome.told:
             self._hints.give(user_id)
             if user := self._users.get(user_id):
@@ -146,7 +146,7 @@ class Delivery:
 
     def _offer(self, user: User, entry: Logged, live: Any) -> None:
         self._found.pop(user.id, None)
-        frame = event_frame(*wire(entry, live)) if live is not None else None
+        frame = encoded_event_frame(encode(entry, live)) if live is not None else None
         for feed in user.feeds.values():
             transport = feed.connection.transport
             is_next = feed.cursor + 1 == entry.seq and feed.catching_up is None
@@ -156,8 +156,26 @@ class Delivery:
                 self.pushed["live"] += 1
                 self._watching.told(feed, entry.push)
             else:
+                if frame and feed.catching_up and len(feed.ahead) < _PAGE:
+                    self._keep(feed, entry, frame)
                 feed.target = max(feed.target, entry.seq)
                 self._catch_up(feed)
+
+    def _keep(self, feed: Feed, entry: Logged, frame: bytes) -> None:
+        """Keep a push until what comes before it was read: who is told much would never be told live again."""
+        if not feed.ahead or entry.seq == next(reversed(feed.ahead)) + 1:
+            feed.ahead[entry.seq] = frame, entry.push
+
+    def _send_ahead(self, feed: Feed) -> None:
+        """Send what was kept, as far as it comes next."""
+        while feed.ahead and next(iter(feed.ahead)) <= feed.cursor + 1:
+            seq = next(iter(feed.ahead))
+            frame, push = feed.ahead.pop(seq)
+            if seq == feed.cursor + 1:
+                feed.connection.transport.write(frame)
+                feed.cursor = seq
+                self.pushed["live"] += 1
+                self._watching.told(feed, push)
 
     def _end_sessions(self, ended: Ended) -> None:
         if user := self._users.get(ended.user_id):
@@ -186,6 +204,7 @@ class Delivery:
     def _caught_up(self, feed: Feed, task: "asyncio.Task[bool]") -> None:
         """Go on if there is more by now; after a fault the tailer comes back to it."""
         feed.catching_up = None
+        feed.ahead.clear()
         if task.cancelled():
             return
         if fault := task.exception():
@@ -197,6 +216,9 @@ class Delivery:
         """Send what lies between cursor and target; tell whether that went well."""
         try:
             while feed.cursor < feed.target and self._can_write(feed.connection.transport):
+                self._send_ahead(feed)
+                if feed.cursor >= feed.target:
+                    break
                 generation = feed.user.generation
                 entries, pushes = await self._services.read(lambda tx: self._page(tx, feed))
                 if feed.user.generation != generation:
@@ -209,13 +231,14 @@ class Delivery:
                         feed.cursor = entry.seq
                         self.pushed["log"] += 1
                         self._watching.told(feed, entry.push)
+                self._send_ahead(feed)
         except DatabaseDown as fault:
             log.warning("delivery.unavailable", reason=str(fault), seldom=True)
             return False
         return True
 
     async def _page(self, tx: Tx, feed: Feed) -> tuple[list[Logged], list[tuple[str, dict[str, Any]]]]:
-        entries = await sync.list_after(tx, user_id=feed.user.id, after=feed.cursor, limit=_PAGE)
+        entries = await sync.list_after(tx, user_id=feed.user.id, after=feed.cursor, limit=feed.missing(_PAGE))
         self.pages.note(len(entries))
         return entries, await render(Context(tx, self._services, feed.session), entries)
 

@@ -46,7 +46,7 @@ class Dispatcher:
     def __init__(self, services: Services, who: Who, deliver: Callable[[Outcome], None], journal: Journal) -> None:
         self._services = services
         self._who = who
-        self._deliver = deliver
+        self._tell = deliver
         self.journal = journal
         self._deadlines = Deadlines(services.config.server.event_timeout)
         self.draining = False
@@ -100,11 +100,15 @@ class Dispatcher:
         done, outcome = await self._services.transact(work)
         if done.signed_in:
             entry.user_id = done.signed_in.session.user_id
-        try:
-            self._deliver(outcome)
-        except Exception:
-            log.exception("deliver.failed", event_name=spec.name, seldom=True)  # the tailer finds what is committed
+        self.deliver(outcome)
         return done
+
+    def deliver(self, outcome: Outcome) -> None:
+        """Tell those who are connected what a commit has brought; never raises: the tailer finds what is committed."""
+        try:
+            self._tell(outcome)
+        except Exception:
+            log.exception("deliver.failed", seldom=True)
 
 
 def refused(refusal: MatchaError) -> Done:

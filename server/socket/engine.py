@@ -39,6 +39,8 @@ class Transport:
         """Since when nothing could be written, on the loop's clock."""
         self.closed = False
         self.on_drained: Callable[[], None] = lambda: None
+        self.on_slow: Callable[[], None] = lambda: None
+        """Called when it is about to be cut off for being slow, to write the last word."""
         self.on_heard: Callable[[], None] = lambda: None
         """Called with every sign of life, a pong at least."""
         self._engine = engine
@@ -52,6 +54,8 @@ class Transport:
         self._timer: asyncio.TimerHandle | None = None
         self._awaits_pong = False
         self._pipe: asyncio.Transport | None = None
+        self._together = b""
+        """What was framed, and leaves as soon as what goes on now has been done."""
 
     async def serve(self, opening: bytes) -> web.WebSocketResponse:
         """Speak until the socket ends, whoever ends it."""
@@ -114,8 +118,10 @@ class Transport:
         self._engine.frames_sent += 1
         self._engine.bytes_sent += len(frame)
         pipe = self._pipe
-        if self._writer is None and pipe and pipe.get_write_buffer_size() < _IN_PIPE and not pipe.is_closing():
-            pipe.write(_framed(frame))
+        if self._writer is None and pipe and not pipe.is_closing() and self._in_pipe(pipe) < _IN_PIPE:
+            if not self._together:
+                self._engine.flush_soon(self)
+            self._together += _framed(frame)
             return
         self._frames.append(frame)
         self.backlog += len(frame)
@@ -123,10 +129,19 @@ class Transport:
             self.stalled_at = self._loop.time()
             self._writer = self._loop.create_task(self._write())
         elif self.backlog > self._options.backlog_hard:
-            log.info("socket.slow", socket=self.sid, backlog=self.backlog, seldom=True)
-            self.abort()
+            self.cut_off()
+
+    def _in_pipe(self, pipe: asyncio.Transport) -> int:
+        return pipe.get_write_buffer_size() + len(self._together)
+
+    def flush(self) -> None:
+        """Hand to the connection what leaves together."""
+        together, self._together = self._together, b""
+        if together and self._pipe and not self._pipe.is_closing():
+            self._pipe.write(together)
 
     async def _write(self) -> None:
+        self.flush()
         try:
             while self._frames:
                 frame = self._frames.popleft()
@@ -139,6 +154,18 @@ class Transport:
             self._writer = None
             self.stalled_at = None
         self.on_drained()
+
+    def cut_off(self) -> None:
+        """Give a reader up who is too slow: instead of all that waits there is one last word, and a second to take it.
+
+        What was not sent is in the log, so nothing is lost with it.
+        """
+        log.info("socket.slow", socket=self.sid, backlog=self.backlog, seldom=True)
+        self._frames.clear()
+        self.backlog = 0
+        self.on_slow()
+        self.closed = True  # nothing more is written, nor read
+        self.close()
 
     def is_stalled(self) -> bool:
         """Tell whether nothing could be written for too long."""
@@ -154,6 +181,7 @@ class Transport:
             async with asyncio.timeout(_CLOSE_WITHIN):
                 while self._writer:
                     await self._writer
+                self.flush()
                 self.closed = True
                 await self._ws.close()
         except (TimeoutError, ConnectionError, RuntimeError):
@@ -165,11 +193,13 @@ class Transport:
         """Cut the connection now."""
         self.closed = True
         self._frames.clear()
+        self._together = b""
         self.backlog = 0
         if self._request.transport:
             self._request.transport.abort()
 
     async def _hang_up(self) -> None:
+        self.flush()
         with contextlib.suppress(TimeoutError, ConnectionError, RuntimeError):
             async with asyncio.timeout(_CLOSE_WITHIN):
                 await self._ws.close()
@@ -196,6 +226,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
     """python-engineio checks the request (origin, transport, version); the connection itself is a Transport."""
 
     options: Socket
+    _to_flush: list[Transport] | None = None
     frames_sent = bytes_sent = frames_received = 0
     """So far, by all sockets."""
 
@@ -210,6 +241,22 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
         finally:
             self.sockets.pop(sid, None)
             await self.handlers["disconnect"](sid, self.reason.TRANSPORT_CLOSE)
+
+    def flush_soon(self, socket: Transport) -> None:
+        """Flush a socket when what goes on now has been done, and what follows from it at once.
+
+        A push and the answer that comes with it leave in one piece: each piece costs as much as all the rest.
+        """
+        if self._to_flush is None:
+            self._to_flush = []
+            loop = asyncio.get_running_loop()
+            loop.call_soon(loop.call_soon, self._flush)
+        self._to_flush.append(socket)
+
+    def _flush(self) -> None:
+        sockets, self._to_flush = self._to_flush or [], None
+        for socket in sockets:
+            socket.flush()
 
     def _open(self, sid: str) -> bytes:
         return b"0" + msgspec.json.encode(

@@ -6,6 +6,7 @@ from server.context import Log, Session
 from server.socket.attendance import Seat
 from server.socket.connection import Connection
 from server.wire.answers import Presence
+from server.wire.pushes import Push
 
 
 class Feed:
@@ -21,7 +22,13 @@ class Feed:
         self.target = log.last_seq
         """The newest number that is known of."""
         self.catching_up: asyncio.Task[bool] | None = None
+        self.ahead: dict[int, tuple[bytes, Push]] = {}
+        """What came live while the log was read, in order: it need not be read from there."""
         self.watch: Watch | None = None
+
+    def missing(self, most: int) -> int:
+        """Return how many entries have to be read from the log until what came live follows."""
+        return max(1, min(most, next(iter(self.ahead), self.cursor + most + 1) - self.cursor - 1))
 
 
 class Watch:
@@ -40,3 +47,9 @@ class User:
         self.feeds: dict[str, Feed] = {}
         self.generation = 0
         """Grows when the user may see less from now on: what was rendered before is thrown away."""
+
+    def sees_less(self) -> None:
+        """Throw away what was rendered."""
+        self.generation += 1
+        for feed in self.feeds.values():
+            feed.ahead.clear()

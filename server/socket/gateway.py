@@ -4,6 +4,7 @@ import asyncio
 import logging
 import weakref
 from collections import Counter
+from functools import partial
 from typing import Any, NoReturn
 
 import socketio
@@ -272,7 +273,9 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
             spec = half.spec or self._admit(connection, packet)
             if packet.malformed:
                 raise _not_json()
-            connection.lane.submit(spec.order, lambda: self._run(connection, packet, spec, packet.data[1:]))
+            arguments = packet.data[1:]
+            run = partial(self._run, connection, packet, spec, arguments)
+            connection.lane.submit(spec.order, run, spec.series(arguments))
         except MatchaError as refusal:
             known = _spec_of(packet)
             entry = self._entry(connection, known.name if known else UNKNOWN)  # all names that clients make up are one
@@ -339,7 +342,7 @@ class Gateway(socketio.AsyncServer):  # type: ignore[misc]
 
     async def _sweep_one(self, connection: Connection, now: float) -> None:
         if connection.transport.is_stalled():
-            connection.transport.abort()
+            connection.transport.cut_off()
         elif connection.half and now - connection.half.since > _ATTACHMENTS_WITHIN:
             connection.transport.close()
         elif connection.session is None:

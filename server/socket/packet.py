@@ -89,6 +89,11 @@ def event_frame(name: str, data: dict[str, Any]) -> bytes:
     return b"42" + msgspec.json.encode([name, data])
 
 
+def encoded_event_frame(event: bytes) -> bytes:
+    """Return the Engine.IO frame of an event to a client; `event` is JSON, a list of name and data."""
+    return b"42" + event
+
+
 def ack_frame(id: int, answer: bytes) -> bytes:
     """Return the Engine.IO frame of an acknowledgement; `answer` is JSON."""
     return b"43%d[%s]" % (id, answer)

@@ -1,6 +1,7 @@
 """The shapes of answers and pushes: what is not a field here cannot leave the server."""
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any, get_args
 
 import msgspec
@@ -32,6 +33,7 @@ class Nothing(Shape, frozen=True):
     """Done; there is nothing more to say."""
 
 
+@lru_cache(1024)  # many things have the same time
 def iso(moment: datetime) -> str:
     """Return UTC time in ISO 8601 with milliseconds and `Z`; naive datetimes are UTC."""
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

@@ -47,6 +47,8 @@ class Spec:
     credentials: bool
     """Login and password in the payload may stand for a session."""
     order: Order
+    beside: str | None
+    """Events of one socket with the same value in this field do not wait for each other: batches keep their order."""
     cost: int
     methods: tuple[str, ...]
     check: Check | None
@@ -59,6 +61,12 @@ class Spec:
     def takes_images(self) -> bool:
         """Tell whether binary attachments may come with it."""
         return "image" in self.kinds
+
+    def series(self, arguments: list[Any]) -> object:
+        """Return what an event has in common with those that it need not wait for, before its payload is checked."""
+        payload = arguments[0] if self.beside and len(arguments) == 1 else None
+        value = payload.get(self.beside) if isinstance(payload, dict) and "token" not in payload else None
+        return (self.name, value) if type(value) is int else None
 
     def parse(self, payload: object) -> dict[str, Any]:
         """Return the fields that were given, checked; absent ones are left to the handler's defaults.
@@ -84,6 +92,7 @@ def event(
     public: bool = False,
     credentials: bool = False,
     order: Order = Order.ORDERED,
+    beside: str | None = None,
     cost: int = 1,
     methods: tuple[str, ...] = ("POST",),
     check: Check | None = None,
@@ -105,6 +114,7 @@ def event(
             public=public,
             credentials=credentials,
             order=order,
+            beside=beside,
             cost=cost,
             methods=methods,
             check=check,

@@ -196,6 +196,17 @@ def wire(entry: Logged, shape: Shape | None) -> tuple[str, dict[str, Any]]:
     return NAMES[entry.push.kind], data | msgspec.to_builtins(shape)
 
 
+def encode(entry: Logged, shape: Shape) -> bytes:
+    """Return name and data of a push in JSON, as `wire` gives them, only faster."""
+    fields = msgspec.json.encode(shape)[1:]
+    return b'["%s",{"seq":%d,"at":"%s",%s]' % (
+        NAMES[entry.push.kind].encode(),
+        entry.seq,
+        iso(entry.at).encode(),
+        fields,
+    )
+
+
 async def render(ctx: Any, entries: list[Logged]) -> list[tuple[str, dict[str, Any]]]:
     """Return a stretch of the log of `ctx.user_id` as it may be seen now, one batch of queries a kind."""
     shapes: dict[int, Shape | None] = {}

@@ -1,6 +1,7 @@
 """Attacks by acting at the same moment: what comes of it is what some order would have brought, and is told once."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any, NamedTuple
 
@@ -10,7 +11,8 @@ from tests.ground.accounts import State, set_state
 from tests.ground.answers import ok, refused
 from tests.ground.raw import RawSocket
 
-ROUNDS = 20
+ROUNDS = int(os.environ.get("RACES", "20"))
+"""`make chaos` asks for more."""
 LIKE, REQUEST, MATCH = 1, 2, 3
 
 
@@ -37,6 +39,7 @@ class Scene(NamedTuple):
     bob: Any
     hers: list[RawSocket]
     his: list[RawSocket]
+    urls: list[str]
 
     async def notices(self, person: Any) -> list[tuple[Any, ...]]:
         """Return kind and count of what somebody was told."""
@@ -60,7 +63,7 @@ async def newest(socket: RawSocket) -> int:
 async def scene(server: Any, start_server: Any, alice: Any, bob: Any) -> AsyncIterator[Scene]:
     urls = [server.url, (await start_server()).url]
     hers, his = [[await RawSocket.open(url, auth={"token": person.token}) for url in urls] for person in (alice, bob)]
-    yield Scene(server, alice, bob, hers, his)
+    yield Scene(server, alice, bob, hers, his, urls)
     for socket in (*hers, *his):
         await socket.close()
 
@@ -155,3 +158,24 @@ async def test_a_like_an_unlike_and_the_end_of_an_account_leave_nothing_half(sce
         await scene.server.database.fetch("UPDATE account SET state = 1 WHERE id = %s", scene.bob.id)
         ok(await one.call("user/unlike", to(scene.bob)))
         await scene.server.database.fetch("DELETE FROM notification")
+
+
+async def test_one_random_id_a_hundred_times_at_once_is_one_message(scene: Scene) -> None:
+    """On two sockets at each of two processes: one row, one answer, one push."""
+    ok(await scene.hers[0].call("user/like", to(scene.bob)))
+    ok(await scene.his[0].call("user/like", to(scene.alice)))
+    hers = [await RawSocket.open(url, auth={"token": scene.alice.token}) for url in scene.urls]
+    for number in range(max(1, ROUNDS // 10)):
+        since = await newest(scene.his[0])
+        sends = [
+            socket.call("message/send", to(scene.bob, random_id=number, message=f"{number}"))
+            for socket in (*scene.hers, *hers)
+            for _ in range(25)
+        ]
+        answers = [ok(answer) for answer in await at_once(*sends)]
+        assert all(answer == answers[0] for answer in answers)
+        stored = await scene.server.database.fetch("SELECT COUNT(*) FROM message WHERE body = %s", f"{number}")
+        assert stored == [(1,)]
+        assert (await scene.log(scene.his[0], since)).count("message/new") == 1
+    for socket in hers:
+        await socket.close()

@@ -1,8 +1,10 @@
 """A server in a process of its own, to be killed: `python -m tests.ground.process`, with options and clock on stdin."""
 
 import asyncio
+import contextlib
 import json
 import os
+import random
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -12,7 +14,9 @@ from pathlib import Path
 from aiohttp import web
 
 from server.app import create_app
+from server.clock import Clock
 from server.config import Config
+from server.ephemeral.hints import Hints
 from tests.ground.clock import FakeClock
 from tests.ground.server import RunningServer
 
@@ -24,6 +28,7 @@ class Process:
 
     def __init__(self, process: asyncio.subprocess.Process, url: str) -> None:
         self.url = url
+        self.pid = process.pid
         self._process = process
 
     async def kill(self) -> None:
@@ -36,30 +41,58 @@ class Process:
 @asynccontextmanager
 async def beside(server: RunningServer) -> AsyncIterator[Process]:
     """Start a process beside a server of the test: same database and Redis, and the clock as it stands now."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", __name__, cwd=_ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdin and process.stdout
-    told = {"config": server.config.model_dump(mode="json"), "offset": server.clock.offset}
-    process.stdin.write(json.dumps(told).encode() + b"\n")
-    running = Process(process, "")
+    running = await start(server.config, offset=server.clock.offset)
     try:
-        async with asyncio.timeout(20):
-            running.url = (await process.stdout.readline()).decode().strip()
         yield running
     finally:
         await running.kill()
 
 
+async def start(config: Config, *, offset: float | None = None, drop: float = 0.0, log: Path | None = None) -> Process:
+    """Start a process with this config, which drops this share of the hints it would give; no offset: the true time."""
+    with log.open("ab") if log else contextlib.nullcontext() as errors:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", __name__),
+            cwd=_ROOT,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=errors,
+        )
+    assert process.stdin and process.stdout
+    told = {"config": config.model_dump(mode="json"), "offset": offset, "drop": drop}
+    process.stdin.write(json.dumps(told).encode() + b"\n")
+    running = Process(process, "")
+    try:
+        async with asyncio.timeout(60):
+            running.url = (await process.stdout.readline()).decode().strip()
+    except BaseException:
+        await running.kill()
+        raise
+    return running
+
+
 async def _serve() -> None:
     told = json.loads(sys.stdin.readline())
-    clock = FakeClock()
-    clock.offset = told["offset"]
+    clock = FakeClock() if told["offset"] is not None else Clock()
+    if isinstance(clock, FakeClock):
+        clock.offset = told["offset"]
+    _drop_hints(told["drop"])
     runner = web.AppRunner(create_app(Config.model_validate(told["config"], strict=False), clock=clock))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     print(f"http://127.0.0.1:{runner.addresses[0][1]}", flush=True)
     await asyncio.Event().wait()
+
+
+def _drop_hints(share: float) -> None:
+    publish = Hints._publish
+
+    def sometimes(hints: Hints, channel: str, text: str) -> None:
+        if random.random() >= share:
+            publish(hints, channel, text)
+
+    Hints._publish = sometimes  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -48,12 +48,13 @@ class ChaosProxy:
         self.links: dict[asyncio.Task[None], Link] = {}
         self.delay = 0.0  # seconds that each chunk waits
         self._random = random.Random(seed)
-        self._target_port = target_port
+        self.target_port = target_port
         self._cuts: list[tuple[int | None, int | None]] = []
         self._cut_range: tuple[int, int] | None = None
         self._refusing = False
-        self._flowing = asyncio.Event()
-        self._flowing.set()
+        self._up, self._down = asyncio.Event(), asyncio.Event()
+        for gate in (self._up, self._down):
+            gate.set()
 
     @property
     def url(self) -> str:
@@ -72,14 +73,17 @@ class ChaosProxy:
         """From now on cut every new connection at once."""
         self._refusing = True
 
-    def stall(self) -> None:
-        """Stop reading from both sides, until `calm`."""
-        self._flowing.clear()
+    def stall(self, *, up: bool = True) -> None:
+        """Stop reading from both sides, or from the server alone, until `calm`."""
+        self._down.clear()
+        if up:
+            self._up.clear()
 
     def calm(self) -> None:
         """Be a good network again, for the connections there are and those to come."""
         self._cuts, self._cut_range, self._refusing, self.delay = [], None, False, 0.0
-        self._flowing.set()
+        for gate in (self._up, self._down):
+            gate.set()
         for link in self.links.values():
             link.up.cut = link.down.cut = None
 
@@ -131,20 +135,20 @@ class ChaosProxy:
             for side in (link.up.source, link.up.sink):
                 side.setblocking(False)
                 side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await asyncio.get_running_loop().sock_connect(link.up.sink, ("127.0.0.1", self._target_port))
+            await asyncio.get_running_loop().sock_connect(link.up.sink, ("127.0.0.1", self.target_port))
             async with asyncio.TaskGroup() as pumps:
-                pumps.create_task(self._pump(link.up))
-                pumps.create_task(self._pump(link.down))
+                pumps.create_task(self._pump(link.up, self._up))
+                pumps.create_task(self._pump(link.down, self._down))
             clean = True
         except* (_Cut, OSError):
             pass
         finally:
             link.close(reset=not clean)
 
-    async def _pump(self, way: Way) -> None:
+    async def _pump(self, way: Way, gate: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
         while way.passed != way.cut:
-            await self._flowing.wait()
+            await gate.wait()
             data = await loop.sock_recv(way.source, _CHUNK)
             if not data:
                 way.sink.shutdown(socket.SHUT_WR)

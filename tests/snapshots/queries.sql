@@ -16,6 +16,7 @@ DELETE FROM `town_name`
 DELETE FROM `town`
 DELETE FROM `user_event` LIMIT %s
 DELETE FROM `user_event` WHERE `user_id`=%s
+DELETE FROM `user_event` WHERE `user_id`=%s AND `seq`<=%s
 DELETE FROM `user_stream` WHERE `user_id`=%s
 DELETE FROM `visit` WHERE `user_id`=%s AND `visitor_id`=%s
 DROP TABLE IF EXISTS `account`,`block`,`link`,`message`,`migration`,`migration_lease`,`moderation_case`,`notification`,`nudge`,`outbox`,`pair`,`photo`,`photo_look`,`photo_trash`,`profile`,`profile_tag`,`quota`,`reminder`,`report`,`session`,`town`,`town_edition`,`town_name`,`user_event`,`user_stream`,`visit`
@@ -23,13 +24,15 @@ INSERT INTO `account` (`id`,`login`,`mail`,`mail_key`,`password_hash`,`language`
 INSERT INTO `account` (`id`,`login`,`mail`,`mail_key`,`password_hash`,`state`,`language`,`created_at`) VALUES (%s,%s,%s,%s,%s,%s,%s,%s)
 INSERT INTO `block` (`user_id`,`other_id`,`login`,`blocked_at`) VALUES (%s,%s,%s,%s)
 INSERT INTO `link` (`user_id`,`purpose`,`nonce_hash`,`login`,`mail`,`expires_at`) VALUES (%s,%s,%s,%s,%s,%s)
-INSERT INTO `message` (`low_id`,`high_id`,`seq`,`sender_id`,`random_id`,`body`,`sent_at`) VALUES (%s,%s,%s,%s,%s,%s,%s)
+INSERT INTO `message` (`low_id`,`high_id`,`seq`,`sender_id`,`random_id`,`body`,`sent_at`) VALUES (%s,%s,%s,%s,%s,%s,%s)×n
 INSERT INTO `moderation_case` (`user_id`,`reason`,`about`,`opened_at`) VALUES (%s,%s,%s,%s) ON DUPLICATE KEY UPDATE `about`=`about`
+INSERT INTO `notification` (`user_id`,`kind`,`other_id`,`count`,`at`) VALUES (%s,%s,%s,%s,%s)×n ON DUPLICATE KEY UPDATE `count`=VALUES(`count`)+IF(`is_read`,%s,`count`),`at`=VALUES(`at`),`is_read`=%s
 INSERT INTO `notification` (`user_id`,`kind`,`other_id`,`count`,`at`,`is_read`) VALUES (%s,%s,%s,%s,%s,%s) ON DUPLICATE KEY UPDATE `count`=VALUES(`count`),`at`=VALUES(`at`),`is_read`=VALUES(`is_read`)
 INSERT INTO `notification` (`user_id`,`kind`,`other_id`,`seq`) VALUES (%s,%s,%s,%s)×n ON DUPLICATE KEY UPDATE `seq`=VALUES(`seq`)
 INSERT INTO `nudge` (`user_id`,`receiver_id`,`random_id`,`sent_at`) VALUES (%s,%s,%s,%s)
 INSERT INTO `outbox` (`id`,`template`,`address`,`language`,`params`,`due_at`,`noted_at`) VALUES (%s,%s,%s,%s,%s,%s,%s)
 INSERT INTO `pair` (`low_id`,`high_id`) VALUES (%s,%s) ON DUPLICATE KEY UPDATE `low_id`=`low_id`
+INSERT INTO `pair` (`low_id`,`high_id`,`active_at`,`last_seq`,`low_unread`,`high_unread`,`low_unanswered`,`high_unanswered`) VALUES (%s,%s,%s,%s,%s,%s,%s,%s)×n ON DUPLICATE KEY UPDATE `active_at`=VALUES(`active_at`),`last_seq`=VALUES(`last_seq`),`low_unread`=VALUES(`low_unread`),`high_unread`=VALUES(`high_unread`),`low_unanswered`=VALUES(`low_unanswered`),`high_unanswered`=VALUES(`high_unanswered`)
 INSERT INTO `photo_look` (`part`,`value`,`user_id`,`photo_id`,`look`) VALUES (%s,%s,%s,%s,%s)×n
 INSERT INTO `photo_trash` (`file`,`due_at`) VALUES (%s,%s)×n ON DUPLICATE KEY UPDATE `due_at`=VALUES(`due_at`)
 INSERT INTO `photo` (`user_id`,`id`,`position`,`file`,`thumbhash`,`added_at`) VALUES (%s,%s,%s,%s,%s,%s)×n
@@ -37,7 +40,7 @@ INSERT INTO `profile_tag` (`user_id`,`tag`,`position`) VALUES (%s,%s,%s)×n
 INSERT INTO `profile` (`user_id`,`first_name`,`last_name`) VALUES (%s,%s,%s)
 INSERT INTO `profile` (`user_id`,`first_name`,`last_name`,`gender`,`sex`,`birth_date`,`description`,`wish_age_min`,`wish_age_max`,`wish_distance_max`,`cell`,`x`,`y`,`z`,`place_id`,`fame`,`active_at`,`found`,`mail_on`) VALUES (%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s)×n
 INSERT INTO `quota` (`user_id`,`day`,`kind`,`target_id`,`used`) VALUES (%s,%s,%s,%s,%s) ON DUPLICATE KEY UPDATE `used`=`used`+VALUES(`used`)
-INSERT INTO `reminder` (`user_id`,`due_at`) VALUES (%s,%s) ON DUPLICATE KEY UPDATE `due_at`=COALESCE(`due_at`,VALUES(`due_at`))
+INSERT INTO `reminder` (`user_id`,`due_at`) VALUES (%s,%s)×n ON DUPLICATE KEY UPDATE `due_at`=COALESCE(`due_at`,VALUES(`due_at`))
 INSERT INTO `report` (`user_id`,`reporter_id`,`id`,`reason`,`comment`,`reported_at`,`aged`) VALUES (%s,%s,%s,%s,%s,%s,%s) ON DUPLICATE KEY UPDATE `id`=`id`
 INSERT INTO `session` (`user_id`,`id`,`started_at`,`last_seen_at`,`expires_at`,`agent`) VALUES (%s,%s,%s,%s,%s,%s)
 INSERT INTO `town_edition` (`id`,`edition`) VALUES (%s,%s) ON DUPLICATE KEY UPDATE `id`=`id`
@@ -85,17 +88,20 @@ SELECT `id`,`name`,`country`,`population`,`lat`,`lon` FROM `town` WHERE `id`>%s 
 SELECT `id`,`started_at`,`last_seen_at`,`agent` FROM `session` WHERE `user_id`=%s AND `ended_at` IS NULL AND `expires_at`>%s AND `last_seen_at`>%s ORDER BY `started_at` DESC,`id` LIMIT %s
 SELECT `id`,`state` FROM `account` WHERE `id` IN (%s)×n
 SELECT `id`,`state` FROM `account` WHERE `id` IN (%s)×n LOCK IN SHARE MODE
+SELECT `id`,`state` FROM `account` WHERE `id` IN (%s)×n LOCK IN SHARE MODE SKIP LOCKED
 SELECT `id`,`state` FROM `account` WHERE `state`=%s AND `created_at`<=%s ORDER BY `created_at` LIMIT %s
 SELECT `id`,`template`,`address`,`language`,`params`,`attempts`,`noted_at` FROM `outbox` WHERE `due_at`=%s AND `lease`=%s
 SELECT `login` FROM `account` WHERE `id` IN (%s)×n ORDER BY `id`
 SELECT `login`,`mail`,`expires_at` FROM `link` WHERE `user_id`=%s AND `purpose`=%s AND `nonce_hash`=%s
 SELECT `login`,`mail`,`expires_at` FROM `link` WHERE `user_id`=%s AND `purpose`=%s AND `nonce_hash`=%s FOR UPDATE
 SELECT `login`,`reason`,`about`,`opened_at` FROM `moderation_case` JOIN `account` ON `account`.`id`=`moderation_case`.`user_id` ORDER BY `opened_at`,`login`
+SELECT `low_id`,`high_id`,`connected`,`active_at`,`last_seq`,`low_blocked_at` IS NOT NULL,`high_blocked_at` IS NOT NULL,`low_unread`,`high_unread`,`low_unanswered`,`high_unanswered` FROM `pair` FORCE INDEX (`PRIMARY`) WHERE (`low_id`,`high_id`) IN ((%s,%s))×n FOR UPDATE
+SELECT `low_id`,`high_id`,`connected`,`active_at`,`last_seq`,`low_blocked_at` IS NOT NULL,`high_blocked_at` IS NOT NULL,`low_unread`,`high_unread`,`low_unanswered`,`high_unanswered` FROM `pair` FORCE INDEX (`PRIMARY`) WHERE (`low_id`,`high_id`) IN ((%s,%s))×n FOR UPDATE SKIP LOCKED
 SELECT `low_id`,`high_id`,`connected`,`connected_at`,`active_at`,`last_seq`,`low_liked_at`,`low_requested`,`low_muted`,`low_blocked_at`,`low_read_seq`,`low_unread`,`low_unanswered`,`low_passed_at`,`high_liked_at`,`high_requested`,`high_muted`,`high_blocked_at`,`high_read_seq`,`high_unread`,`high_unanswered`,`high_passed_at` FROM `pair` FORCE INDEX (`PRIMARY`) WHERE (`low_id`,`high_id`) IN ((%s,%s))×n
 SELECT `low_id`,`high_id`,`connected`,`connected_at`,`active_at`,`last_seq`,`low_liked_at`,`low_requested`,`low_muted`,`low_blocked_at`,`low_read_seq`,`low_unread`,`low_unanswered`,`low_passed_at`,`high_liked_at`,`high_requested`,`high_muted`,`high_blocked_at`,`high_read_seq`,`high_unread`,`high_unanswered`,`high_passed_at` FROM `pair` WHERE `low_id`=%s AND `high_id`=%s
 SELECT `low_id`,`high_id`,`connected`,`connected_at`,`active_at`,`last_seq`,`low_liked_at`,`low_requested`,`low_muted`,`low_blocked_at`,`low_read_seq`,`low_unread`,`low_unanswered`,`low_passed_at`,`high_liked_at`,`high_requested`,`high_muted`,`high_blocked_at`,`high_read_seq`,`high_unread`,`high_unanswered`,`high_passed_at` FROM `pair` WHERE `low_id`=%s AND `high_id`=%s FOR UPDATE
+SELECT `low_id`,`high_id`,`seq`,`sender_id`,`random_id`,`body`,`sent_at` FROM `message` FORCE INDEX (`random_id`) WHERE (`low_id`,`high_id`,`sender_id`,`random_id`) IN ((%s,%s,%s,%s))×n
 SELECT `low_id`,`high_id`,`seq`,`sender_id`,`random_id`,`body`,`sent_at` FROM `message` WHERE (`low_id`,`high_id`,`seq`) IN ((%s,%s,%s))×n
-SELECT `low_id`,`high_id`,`seq`,`sender_id`,`random_id`,`body`,`sent_at` FROM `message` WHERE `low_id`=%s AND `high_id`=%s AND `sender_id`=%s AND `random_id`=%s
 SELECT `low_id`,`high_id`,`seq`,`sender_id`,`random_id`,`body`,`sent_at` FROM `message` WHERE `low_id`=%s AND `high_id`=%s AND `seq`<%s ORDER BY `seq` DESC LIMIT %s
 SELECT `low_id`,`high_id`,`seq`,`sender_id`,`random_id`,`body`,`sent_at` FROM `message` WHERE `low_id`=%s AND `high_id`=%s AND `seq`>%s ORDER BY `seq` LIMIT %s
 SELECT `other_id`,`active_at` FROM ((SELECT `high_id` `other_id`,`active_at` FROM `pair` FORCE INDEX (`low_connected`) WHERE `low_id`=%s AND `connected`=%s AND (`active_at`<%s OR (`active_at`=%s AND `high_id`<%s)) ORDER BY `active_at` DESC,`high_id` DESC LIMIT %s) UNION ALL (SELECT `low_id` `other_id`,`active_at` FROM `pair` FORCE INDEX (`high_connected`) WHERE `high_id`=%s AND `connected`=%s AND (`active_at`<%s OR (`active_at`=%s AND `low_id`<%s)) ORDER BY `active_at` DESC,`low_id` DESC LIMIT %s)) `both` ORDER BY `active_at` DESC,`other_id` DESC LIMIT %s
@@ -136,6 +142,8 @@ SELECT c.`user_id`,c.`value`,c.`tie` FROM (SELECT e.`user_id`,e.`fame` `value`,M
 SELECT n.`kind`,COALESCE(e.`at`,n.`at`),n.`at` FROM `notification` n LEFT JOIN `account` a ON a.`id`=n.`other_id` LEFT JOIN `pair` p ON p.`low_id`=LEAST(n.`user_id`,n.`other_id`) AND p.`high_id`=GREATEST(n.`user_id`,n.`other_id`) LEFT JOIN `user_event` e ON e.`user_id`=n.`user_id` AND e.`seq`=n.`seq` WHERE n.`user_id`=%s AND (n.`other_id`=%s OR a.`state`=%s AND p.`low_blocked_at` IS NULL AND p.`high_blocked_at` IS NULL) AND n.`is_read`=%s
 SELECT n.`kind`,n.`other_id`,n.`count`,n.`seq`,n.`at`,n.`is_read` FROM `notification` n LEFT JOIN `account` a ON a.`id`=n.`other_id` LEFT JOIN `pair` p ON p.`low_id`=LEAST(n.`user_id`,n.`other_id`) AND p.`high_id`=GREATEST(n.`user_id`,n.`other_id`) WHERE n.`user_id`=%s AND (n.`other_id`=%s OR a.`state`=%s AND p.`low_blocked_at` IS NULL AND p.`high_blocked_at` IS NULL) AND n.`seq`<%s ORDER BY n.`seq` DESC LIMIT %s
 SELECT n.`kind`,n.`other_id`,n.`count`,n.`seq`,n.`at`,n.`is_read` FROM `notification` n WHERE n.`user_id`=%s AND (n.`kind`,n.`other_id`) IN ((%s,%s))×n
+SELECT n.`user_id`,n.`other_id`,r.`due_at` IS NOT NULL FROM `notification` n FORCE INDEX (PRIMARY) LEFT JOIN `reminder` r ON r.`user_id`=n.`user_id` WHERE n.`is_read`=%s AND (n.`user_id`,n.`kind`,n.`other_id`) IN ((%s,%s,%s))×n FOR UPDATE
+SELECT s.`user_id`,s.`last_seq`,s.`purged_seq`,(SELECT MAX(e.`seq`) FROM `user_event` e WHERE e.`user_id`=s.`user_id` AND e.`seq`<=s.`purged_seq`+%s AND e.`at`<%s) FROM `user_stream` s WHERE s.`user_id`>%s ORDER BY s.`user_id` LIMIT %s
 SELECT t.`id`,t.`name`,t.`country` FROM (SELECT DISTINCT `town_id`,`population` FROM `town_name` WHERE `name`>=%s AND `name`<%s ORDER BY `population` DESC,`town_id` LIMIT %s) n JOIN `town` t ON t.`id`=n.`town_id` ORDER BY n.`population` DESC,t.`id`
 SELECT t.`tag`,COUNT(*) `people` FROM `profile_tag` t JOIN `account` a ON a.`id`=t.`user_id` WHERE t.`tag`>=%s AND t.`tag`<%s AND a.`state`=%s GROUP BY t.`tag` HAVING COUNT(*)>=%s ORDER BY `people` DESC,t.`tag` LIMIT %s
 SHOW GLOBAL VARIABLES WHERE `variable_name` IN (%s)×n
@@ -174,4 +182,5 @@ UPDATE `session` SET `ended_at`=%s WHERE `user_id`=%s AND `id`=%s AND `ended_at`
 UPDATE `session` SET `last_seen_at`=%s WHERE `user_id`=%s AND `id`=%s
 UPDATE `town_edition` SET `edition`=%s WHERE `id`=%s
 UPDATE `user_stream` SET `auth_epoch`=`auth_epoch`+%s WHERE `user_id`=%s
+UPDATE `user_stream` SET `purged_seq`=GREATEST(`purged_seq`,%s) WHERE `user_id`=%s
 UPDATE `user_stream` SET `purged_seq`=`last_seq`+%s,`last_seq`=`last_seq`+%s

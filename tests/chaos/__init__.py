@@ -1,0 +1,1 @@
+"""Chaos: people who chat while everything breaks, and what must hold of it afterwards."""

@@ -1,0 +1,124 @@
+"""Every event that writes, with a fault at each of its statements in turn: done once, or not at all, and never half."""
+
+import aiomysql
+import pymysql
+import pytest
+
+from tests.ground.answers import ok, refused
+from tests.ground.raw import RawSocket
+
+CONFLICT = pymysql.err.OperationalError(1213, "Deadlock found when trying to get lock; try restarting transaction")
+LOST = pymysql.err.OperationalError(2013, "Lost connection to MySQL server during query")
+NO_TIME = TimeoutError()
+LATE = "late"
+"""The event's own time is up in the middle of a statement, which is cut off by that."""
+
+EVENTS = {
+    "user/like": {},
+    "user/unlike": {},
+    "user/pass": {},
+    "user/unpass": {},
+    "user/block": {},
+    "user/unblock": {},
+    "user/disconnect": {},
+    "message/read": {"seq": 1},
+    "message/send": {"random_id": 5, "message": "hello"},
+    "profile": {},
+    "report": {"report_id": 2, "comment": "x"},
+    "user/settings": {"mail_on": False},
+    "user/save_profile": {"description": "new", "tags": ["tea"]},
+    "notifications/read": {"seq": 2**40},
+}
+ALONE = {"user/settings", "user/save_profile", "notifications/read"}
+"""What is aimed at nobody."""
+
+
+class Breaker:
+    """Makes the k-th thing that is sent to the database fail."""
+
+    def __init__(self, server):
+        self._server = server
+        self._left = 0
+        self.fault = None
+
+    def arm(self, at, fault):
+        self._left, self.fault = at, fault
+
+    async def step(self):
+        self._left -= 1
+        if self._left == 0 and self.fault is not None:
+            fault, self.fault = self.fault, None
+            if fault is not LATE:
+                raise fault
+            deadlines = self._server.gateway._dispatch._deadlines
+            for deadline in list(deadlines._due):
+                deadlines.remove(deadline)
+                deadline.miss()
+
+
+@pytest.fixture
+def breaker(server, monkeypatch):
+    query, breaker = aiomysql.Connection.query, Breaker(server)
+
+    async def counting(connection, text, *args):
+        if text != "ROLLBACK":
+            await breaker.step()
+        return await query(connection, text, *args)
+
+    monkeypatch.setattr(aiomysql.Connection, "query", counting)
+    return breaker
+
+
+async def logs_are_dense(server):
+    rows = await server.database.fetch(
+        "SELECT s.user_id, s.last_seq, COUNT(e.seq), COALESCE(MIN(e.seq), 1) FROM user_stream s"
+        " LEFT JOIN user_event e ON e.user_id = s.user_id GROUP BY s.user_id, s.last_seq"
+    )
+    assert all(last == count and first == 1 for _, last, count, first in rows), rows
+
+
+@pytest.mark.config(delivery={"tail_interval": 600.0}, presence={"flush": 600.0}, notifications={"sweep": 600.0})
+@pytest.mark.parametrize("fault", [CONFLICT, LOST, NO_TIME, LATE], ids=["deadlock", "lost", "timeout", "cancelled"])
+async def test_a_fault_at_any_statement_of_any_event_leaves_nothing_half(server, talking, breaker, fault):
+    alice, bob = talking
+    async with await RawSocket.open(server.url, auth={"token": alice.token}) as hers:
+        for event, fields in EVENTS.items():
+            payload = fields if event in ALONE else {"target_user_id": bob.id} | fields
+            statement = 0
+            while statement < 60:
+                statement += 1
+                await renew(server, alice, bob)
+                if event == "message/send":
+                    payload = payload | {"random_id": statement}
+                breaker.arm(statement, fault)
+                answer = await hers.call(event, payload)
+                spared, breaker.fault = breaker.fault is not None, None
+                if answer["code"] != 200:
+                    refused(answer, "unavailable")
+                    ok(await hers.call(event, payload))
+                if spared:
+                    break
+            assert 2 < statement < 60, event
+            await logs_are_dense(server)
+        sent = await server.database.fetch("SELECT seq, random_id FROM message WHERE sender_id = %s", alice.id)
+        assert len({number for _, number in sent}) == len(sent)
+        numbers = await server.database.fetch("SELECT seq FROM message ORDER BY seq")
+        assert [number for (number,) in numbers] == list(range(1, len(numbers) + 1))
+    assert server.database.in_use == 0
+
+
+async def renew(server, alice, bob):
+    """Bring two people back to where all of these events have something to do."""
+    low, high = sorted((alice.id, bob.id))
+    await server.database.fetch(
+        "UPDATE pair SET connected = 1, low_liked_at = connected_at, high_liked_at = connected_at,"
+        " low_blocked_at = NULL, high_blocked_at = NULL, low_passed_at = NULL, high_passed_at = NULL,"
+        " low_read_seq = 0, high_read_seq = 0, low_unanswered = 0, high_unanswered = 0"
+        " WHERE low_id = %s AND high_id = %s",
+        low,
+        high,
+    )
+    await server.database.fetch("DELETE FROM block")
+    await server.database.fetch("DELETE FROM report")
+    await server.database.fetch("DELETE FROM visit")
+    await server.database.fetch("UPDATE notification SET is_read = 0")
