@@ -89,10 +89,11 @@ async def _lock(ctx: Context, drafts: list[Draft], *, wait: bool) -> _Batch:
     """Lock the people and the chats, all of them or those that are free, and look for what was sent before."""
     keys = {draft.key for draft in drafts}
     people = {user_id for key in keys for user_id in key}
-    standing = await account.list_standing(ctx.tx, ids=people, wait=wait)
-    chats = await chat.lock(ctx.tx, keys=keys, wait=wait)
-    names = {_name(draft) for draft in drafts if draft.key in chats}
-    olds = await message.list_by_random_id(ctx.tx, keys=names)
+    standing, chats, olds = await ctx.tx.together(
+        account.list_standing(ctx.tx, ids=people, wait=wait),
+        chat.lock(ctx.tx, keys=keys, wait=wait),
+        message.list_by_random_id(ctx.tx, keys={_name(draft) for draft in drafts}),
+    )
     known = {name: (old.body, Sent(seq=old.seq, sent_at=iso(old.sent_at))) for name, old in olds.items()}
     return _Batch(ctx, wait, standing, chats, known)
 
@@ -150,8 +151,8 @@ def _append(batch: _Batch, draft: Draft) -> Sent:
 async def _write(batch: _Batch) -> None:
     """Write what was appended, and note what people are to be told of it."""
     ctx, new = batch.ctx, batch.new
-    await message.insert(ctx.tx, messages=new)
-    await chat.update(ctx.tx, chats=[batch.chats[key] for key in sorted({Key(m.low_id, m.high_id) for m in new})])
+    message.insert(ctx.tx, messages=new)
+    chat.update(ctx.tx, chats=[batch.chats[key] for key in sorted({Key(m.low_id, m.high_id) for m in new})])
     begun = await tell_all(ctx, Notice.MESSAGE, Counter((_receiver(one), one.sender_id) for one in new))
     for one in new:
         receiver_id = _receiver(one)

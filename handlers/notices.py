@@ -25,8 +25,8 @@ async def tell(ctx: Context, user_id: int, notice: Notice, other_id: int = 0) ->
     due_at = ctx.now + timedelta(seconds=ctx.config.notifications.mail_after)
     if await notification.count_up(ctx.tx, user_id=user_id, kind=notice, other_id=other_id, due_at=due_at):
         return
-    await notification.begin(ctx.tx, user_id=user_id, kind=notice, other_id=other_id)
-    await reminder.remind(ctx.tx, user_ids=[user_id], due_at=due_at)
+    notification.begin(ctx.tx, user_id=user_id, kind=notice, other_id=other_id)
+    reminder.remind(ctx.tx, user_ids=[user_id], due_at=due_at)
     ctx.tx.push(user_id, Push(Kind.NOTIFICATION, other_id, notice))
 
 
@@ -36,11 +36,11 @@ async def tell_all(ctx: Context, notice: Notice, times: Mapping[tuple[int, int],
     The others have something unread of the same kind and person, which counts up.
     """
     unread = await notification.lock_unread(ctx.tx, kind=notice, keys=times.keys())
-    await notification.count_all(ctx.tx, kind=notice, times=times)
+    notification.count_all(ctx.tx, kind=notice, times=times)
     due_at = ctx.now + timedelta(seconds=ctx.config.notifications.mail_after)
     is_due = {row.user_id for row in unread if row.is_due}
     if not_due := {user_id for user_id, _ in times} - is_due:
-        await reminder.remind(ctx.tx, user_ids=not_due, due_at=due_at)
+        reminder.remind(ctx.tx, user_ids=not_due, due_at=due_at)
     return times.keys() - {(row.user_id, row.other_id) for row in unread}
 
 

@@ -87,7 +87,7 @@ async def lock(tx: Tx, *, keys: Collection[Key], wait: bool) -> dict[Key, Chat]:
     return {Key(row[0], row[1]): Chat(*row) for row in rows}
 
 
-async def update(tx: Tx, *, chats: Collection[Chat]) -> None:
-    """Write what messages have changed; the caller holds the locks."""
+def update(tx: Tx, *, chats: Collection[Chat]) -> None:
+    """Write what messages have changed, with the next statement; the caller holds the locks."""
     rows = [(chat.low_id, chat.high_id, *(getattr(chat, name) for name in _CHANGED)) for chat in chats]
-    await tx.write(_UPDATE, rows=rows)
+    tx.post(_UPDATE, rows=rows)

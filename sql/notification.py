@@ -175,15 +175,15 @@ async def lock_unread(tx: Tx, *, kind: Notice, keys: Collection[tuple[int, int]]
     return await tx.many(_LOCK_UNREAD, Unread, keys=ordered, no=False)
 
 
-async def count_all(tx: Tx, *, kind: Notice, times: Mapping[tuple[int, int], int]) -> None:
-    """Count so many more in notifications of (user_id, other_id); those that are read, or not there, begin."""
+def count_all(tx: Tx, *, kind: Notice, times: Mapping[tuple[int, int], int]) -> None:
+    """Count so many more in notifications of (user_id, other_id), with the next statement; where none is, it begins."""
     rows = [(user_id, kind, other_id, count, tx.now) for (user_id, other_id), count in sorted(times.items())]
-    await tx.write(_COUNT_ALL, rows=rows, none=0, no=False)
+    tx.post(_COUNT_ALL, rows=rows, none=0, no=False)
 
 
-async def begin(tx: Tx, *, user_id: int, kind: Notice, other_id: int) -> None:
-    """Begin a notification, or begin it anew after it was read."""
-    await tx.write(_BEGIN, user_id=user_id, kind=kind, other_id=other_id, at=tx.now, one=1, no=False)
+def begin(tx: Tx, *, user_id: int, kind: Notice, other_id: int) -> None:
+    """Begin a notification, or begin it anew after it was read, with the next statement."""
+    tx.post(_BEGIN, user_id=user_id, kind=kind, other_id=other_id, at=tx.now, one=1, no=False)
 
 
 async def mark_read(tx: Tx, *, user_id: int, up_to: int) -> int:
