@@ -1,6 +1,9 @@
-"""Relations: likes, requests, passes and blocks, and the one table that says how they follow on each other."""
+"""Relations: likes, requests, passes and blocks, and the one table that says how they follow on each other.
 
-from collections.abc import Callable
+Likes and requests themselves are in `handlers.wish`.
+"""
+
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from datetime import datetime
 from typing import NamedTuple
@@ -9,14 +12,13 @@ from handlers import access
 from handlers.card import list_cards
 from handlers.notices import notify, withdraw
 from server.context import Context
-from server.wire.answers import Block, Blocks, Like, Liked, Likes, Nothing, Requested, Shape, iso
-from server.wire.errors import InvalidPayload, NotFound
+from server.wire.answers import Block, Blocks, Like, Likes, Nothing, Shape, iso
+from server.wire.errors import NotFound
 from server.wire.events import Order, event
-from server.wire.fields import Cursor, Limit, Login, UserId
+from server.wire.fields import Cursor, Limit, UserId
 from server.wire.pushes import Kind, Notice, Push, RelationChanged, renders
 from sql import account, relation, visit
 from sql import block as blocks
-from sql.quota import Act
 from sql.relation import Pair
 
 # -- the transition table: what each act of `me` does to the pair ------------------------------------------------------
@@ -104,62 +106,23 @@ def stance(pair: Pair, user_id: int) -> Stance:
 # -- events ------------------------------------------------------------------------------------------------------------
 
 
-@event("user/like", methods=("GET",), pushes=("connection", "relation/changed", "notification"))
-async def like_somebody(ctx: Context, *, target_user_id: UserId) -> Liked:
-    """Like somebody, quietly. Raises NotFound, PhotoRequired, RateLimited."""
-    pair = await _wish(ctx, target_user_id, request=False)
-    return Liked(liked=True, connected=pair.connected)
-
-
-@event("user/connect", methods=("GET",), pushes=("connection", "relation/changed", "notification"))
-async def request_connection(ctx: Context, *, target_id: Login) -> Requested:
-    """Ask somebody, by login, to be connected. Raises NotFound, PhotoRequired, RateLimited."""
-    target = await account.get_by_login(ctx.tx, login=target_id)
-    if target is None:
-        raise NotFound
-    if target.id == ctx.user_id:
-        raise InvalidPayload.of("target_id", "self", "This is yourself.")
-    pair = await _wish(ctx, target.id, request=True)
-    return Requested(state="connected" if pair.connected else "requested")
-
-
-async def _wish(ctx: Context, target_user_id: int, *, request: bool) -> Pair:
-    pair = await access.lock_visible_pair(ctx, target_user_id)
-    await access.require_photo(ctx)
-    before = deepcopy(pair)
-    if before.side(ctx.user_id).liked_at is None:
-        await access.spend(ctx, ctx.user_id, Act.LIKE, limit="likes_day")
-        await access.spend(ctx, ctx.user_id, Act.LIKE, limit="like_cycles_day", target_id=target_user_id)
-    like(pair, ctx.user_id, ctx.now, request=request)
-    await _save(ctx, before, pair)
-    await _tell_of_wish(ctx, before, pair)
-    return pair
-
-
 async def _save(ctx: Context, before: Pair, pair: Pair) -> None:
     """Write what an act has changed, and tell each side's sockets what they should show otherwise now."""
     if pair == before:
         return
-    await relation.update(ctx.tx, pair)
+    await relation.update(ctx.tx, [pair])
+    for user_id, push in changes(ctx.user_id, before, pair):
+        ctx.tx.push(user_id, push)
+
+
+def changes(me: int, before: Pair, pair: Pair) -> Iterator[tuple[int, Push]]:
+    """Tell whose sockets should show what otherwise, after an act of `me`."""
     for user_id in (pair.low_id, pair.high_id):
         if pair.connected != before.connected:
-            ctx.tx.push(user_id, Push(Kind.CONNECTION, pair.other(user_id), int(pair.connected)))
-        is_told = user_id == ctx.user_id or not access.is_hidden(pair)  # the other does not hear of a block
+            yield user_id, Push(Kind.CONNECTION, pair.other(user_id), int(pair.connected))
+        is_told = user_id == me or not access.is_hidden(pair)  # the other does not hear of a block
         if is_told and stance(pair, user_id) != stance(before, user_id):
-            ctx.tx.push(user_id, Push(Kind.RELATION_CHANGED, pair.other(user_id)))
-
-
-async def _tell_of_wish(ctx: Context, before: Pair, pair: Pair) -> None:
-    """Note what a wish is to those whom it concerns: a match, a request or a like."""
-    target_user_id = pair.other(ctx.user_id)
-    was, is_now = stance(before, ctx.user_id), stance(pair, ctx.user_id)
-    if pair.connected and not before.connected:
-        for user_id in (pair.low_id, pair.high_id):
-            await notify(ctx, pair, user_id, Notice.MATCH)
-    elif not pair.connected and is_now.requested and not was.requested:
-        await notify(ctx, pair, target_user_id, Notice.REQUEST)
-    elif not was.liked:
-        await notify(ctx, pair, target_user_id, Notice.LIKE)
+            yield user_id, Push(Kind.RELATION_CHANGED, pair.other(user_id))
 
 
 @event("user/unlike", pushes=("connection", "relation/changed", "notification"))
@@ -187,7 +150,7 @@ async def _take_back(
         await _save(ctx, before, pair)
         await _tell_of_end(ctx, before, pair)
     else:
-        await relation.update(ctx.tx, pair)  # a push would tell who has blocked one from who is gone
+        await relation.update(ctx.tx, [pair])  # a push would tell who has blocked one from who is gone
     return Nothing()
 
 
