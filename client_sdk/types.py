@@ -215,6 +215,19 @@ class Profile(Card, frozen=True, kw_only=True):
     connected: bool = False
 
 
+class Liked(Record, frozen=True, kw_only=True):
+    """The like is noted; `connected` when it was mutual."""
+
+    liked: bool
+    connected: bool
+
+
+class Requested(Record, frozen=True, kw_only=True):
+    """The request is noted: `requested`, or `connected` when it was mutual."""
+
+    state: str
+
+
 class Like(Record, frozen=True, kw_only=True):
     """Someone who likes the caller; `kind` is `like` or `request`."""
 
@@ -328,16 +341,3 @@ class Visits(Listing[Visit], frozen=True, kw_only=True):
 
     visits: tuple[Visit, ...]
     cursor: str | None = None
-
-
-class Liked(Record, frozen=True, kw_only=True):
-    """The like is noted; `connected` when it was mutual."""
-
-    liked: bool
-    connected: bool
-
-
-class Requested(Record, frozen=True, kw_only=True):
-    """The request is noted: `requested`, or `connected` when it was mutual."""
-
-    state: str

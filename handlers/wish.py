@@ -1,43 +1,20 @@
-"""Wishes: likes and requests, which many have at once; what each does to the two stands in `handlers.relation`."""
+"""Wishes: what many like, or ask to be connected with, at once, in the three steps of `handlers.crowd`."""
 
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
 
-from handlers import access, crowd
+from handlers import crowd
 from handlers.crowd import Locked, Quotas
 from handlers.notices import News, hears
-from handlers.relation import changes, like, stance
+from handlers.stance import changes, like, stance
 from server.context import Context
-from server.wire.answers import Liked, Requested
-from server.wire.errors import InvalidPayload, NotFound, PhotoRequired
-from server.wire.events import event
-from server.wire.fields import Login, UserId
+from server.wire.errors import PhotoRequired
 from server.wire.pushes import Notice
-from sql import account, photo, relation
+from sql import photo, relation
 from sql.quota import Act
 from sql.relation import Key, Pair
-
-
-@event("user/like", methods=("GET",), pushes=("connection", "relation/changed", "notification"))
-async def like_somebody(ctx: Context, *, target_user_id: UserId) -> Liked:
-    """Like somebody, quietly. Raises NotFound, PhotoRequired, RateLimited."""
-    access.not_oneself(ctx, target_user_id)
-    connected = await ctx.batch(fulfil, Wish(ctx.user_id, target_user_id, request=False))
-    return Liked(liked=True, connected=connected)
-
-
-@event("user/connect", methods=("GET",), pushes=("connection", "relation/changed", "notification"))
-async def request_connection(ctx: Context, *, target_id: Login) -> Requested:
-    """Ask somebody, by login, to be connected. Raises NotFound, PhotoRequired, RateLimited."""
-    target = await account.get_by_login(ctx.tx, login=target_id)
-    if target is None:
-        raise NotFound
-    if target.id == ctx.user_id:
-        raise InvalidPayload.of("target_id", "self", "This is yourself.")
-    connected = await ctx.batch(fulfil, Wish(ctx.user_id, target.id, request=True))
-    return Requested(state="connected" if connected else "requested")
 
 
 class Wish(crowd.Draft):

@@ -28,8 +28,7 @@ import handlers.session
 import handlers.settings
 import handlers.sync
 import handlers.tag
-import handlers.visit
-import handlers.wish  # noqa: F401  (each import adds its events to the registry)
+import handlers.visit  # noqa: F401  (each import adds its events to the registry)
 from server import keys
 from server.clock import Clock, Ids
 from server.config import Config

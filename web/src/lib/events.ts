@@ -194,6 +194,17 @@ export interface Profile extends Card {
   connected: boolean;
 }
 
+/** The like is noted; `connected` when it was mutual. */
+export interface Liked {
+  liked: boolean;
+  connected: boolean;
+}
+
+/** The request is noted: `requested`, or `connected` when it was mutual. */
+export interface Requested {
+  state: "requested" | "connected";
+}
+
 /** Someone who likes the caller; `kind` is `like` or `request`. */
 export interface Like {
   user: Card;
@@ -293,17 +304,6 @@ export interface Visit {
 export interface Visits {
   visits: Visit[];
   cursor: string | null;
-}
-
-/** The like is noted; `connected` when it was mutual. */
-export interface Liked {
-  liked: boolean;
-  connected: boolean;
-}
-
-/** The request is noted: `requested`, or `connected` when it was mutual. */
-export interface Requested {
-  state: "requested" | "connected";
 }
 
 /** A message in the conversation with `user_id`, theirs or one's own; to all sockets of both. */
@@ -647,6 +647,24 @@ export interface Events {
     data: Profile;
     errors: "not_found" | "rate_limited";
   };
+  /** Like somebody, quietly. */
+  "user/like": {
+    fields: {
+      /** a person's id */
+      target_user_id: number;
+    };
+    data: Liked;
+    errors: "not_found" | "photo_required" | "rate_limited";
+  };
+  /** Ask somebody, by login, to be connected. */
+  "user/connect": {
+    fields: {
+      /** a login; or a mail address, to sign in */
+      target_id: string;
+    };
+    data: Requested;
+    errors: "not_found" | "photo_required" | "rate_limited";
+  };
   /** Take a like back; that ends a connection. Any id will do. */
   "user/unlike": {
     fields: {
@@ -836,24 +854,6 @@ export interface Events {
     };
     data: Visits;
     errors: never;
-  };
-  /** Like somebody, quietly. */
-  "user/like": {
-    fields: {
-      /** a person's id */
-      target_user_id: number;
-    };
-    data: Liked;
-    errors: "not_found" | "photo_required" | "rate_limited";
-  };
-  /** Ask somebody, by login, to be connected. */
-  "user/connect": {
-    fields: {
-      /** a login; or a mail address, to sign in */
-      target_id: string;
-    };
-    data: Requested;
-    errors: "not_found" | "photo_required" | "rate_limited";
   };
 }
 
