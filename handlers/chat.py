@@ -164,13 +164,12 @@ async def _write_further(ctx: Context, locked: Locked[Chat], further: list[tuple
 async def _count_unread(ctx: Context, locked: Locked[Chat], drafts: list[Reading]) -> None:
     """Count what still waits for who has not read all of it, and mark what tells of the rest."""
     read_by = {Name(draft.user_id, Notice.MESSAGE, draft.target_id): locked.pairs[draft.key] for draft in drafts}
-    partly = {
-        name: (found.low_id, found.high_id, found.read_seq(name.user_id), name.other_id)
-        for name, found in read_by.items()
-        if found.read_seq(name.user_id) < found.last_seq
-    }
-    counts = await message.count_unread(ctx.tx, keys=partly.values())
-    for name, found in read_by.items():
-        found.keep_unread(name.user_id, counts[partly[name]] if name in partly else 0)
+    for (reader_id, _, writer_id), found in read_by.items():
+        seq, left = found.read_seq(reader_id), 0
+        if seq < found.last_seq:  # seldom: one statement for many would read each conversation whole
+            left = await message.count_unread(
+                ctx.tx, low_id=found.low_id, high_id=found.high_id, after=seq, sender_id=writer_id
+            )
+        found.keep_unread(reader_id, left)
     done = [name for name, found in read_by.items() if not found.unread(name.user_id)]
     await notification.mark_these_read(ctx.tx, names=done)

@@ -6,14 +6,14 @@ from copy import deepcopy
 from handlers import access
 from handlers.card import list_cards
 from handlers.notices import notify, withdraw
-from handlers.stance import Stance, block, changes, disconnect, pass_over, stance, unblock, unlike, unpass
+from handlers.stance import Stance, block, changed, changes, disconnect, pass_over, stance, unblock, unlike, unpass
 from handlers.wish import Wish, fulfil
 from server.context import Context
 from server.wire.answers import Block, Blocks, Like, Liked, Likes, Nothing, Requested, Shape, iso
 from server.wire.errors import InvalidPayload, NotFound
 from server.wire.events import Order, event
 from server.wire.fields import Cursor, Limit, Login, UserId
-from server.wire.pushes import Kind, Notice, Push, RelationChanged, renders
+from server.wire.pushes import Kind, Notice, Push, renders
 from sql import account, relation, visit
 from sql import block as blocks
 from sql.relation import Pair
@@ -44,8 +44,8 @@ async def _save(ctx: Context, before: Pair, pair: Pair) -> None:
     if pair == before:
         return
     await relation.update(ctx.tx, [pair])
-    for user_id, push in changes(ctx.user_id, before, pair):
-        ctx.tx.push(user_id, push)
+    for user_id, push, live in changes(ctx.user_id, before, pair):
+        ctx.tx.push(user_id, push, live)
 
 
 @event("user/unlike", pushes=("connection", "relation/changed", "notification"))
@@ -178,4 +178,4 @@ async def render_changed(ctx: Context, pushes: list[Push]) -> list[Shape | None]
 def _changed(user_id: int, now: Stance | None, is_visible: bool) -> Shape | None:
     if now is None or not (now.blocked or is_visible):
         return None
-    return RelationChanged(user_id=user_id, liked=now.liked, passed=now.passed, blocked=now.blocked)
+    return changed(user_id, now)

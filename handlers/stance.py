@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from handlers.access import is_hidden
-from server.wire.pushes import Kind, Push
+from server.wire.pushes import Kind, Push, RelationChanged
 from sql.relation import Pair
 
 # -- the transition table: what each act of `me` does to the pair ------------------------------------------------------
@@ -90,11 +90,17 @@ def stance(pair: Pair, user_id: int) -> Stance:
     return Stance(bool(side.liked_at), side.requested, bool(side.passed_at), bool(side.blocked_at))
 
 
-def changes(me: int, before: Pair, pair: Pair) -> Iterator[tuple[int, Push]]:
-    """Tell whose sockets should show what otherwise, after an act of `me`."""
+def changes(me: int, before: Pair, pair: Pair) -> Iterator[tuple[int, Push, RelationChanged | None]]:
+    """Tell whose sockets should show what otherwise, after an act of `me`: the push, and its data if it is at hand."""
     for user_id in (pair.low_id, pair.high_id):
         if pair.connected != before.connected:
-            yield user_id, Push(Kind.CONNECTION, pair.other(user_id), int(pair.connected))
+            yield user_id, Push(Kind.CONNECTION, pair.other(user_id), int(pair.connected)), None
         is_told = user_id == me or not is_hidden(pair)  # the other does not hear of a block
-        if is_told and stance(pair, user_id) != stance(before, user_id):
-            yield user_id, Push(Kind.RELATION_CHANGED, pair.other(user_id))
+        now = stance(pair, user_id)
+        if is_told and now != stance(before, user_id):
+            yield user_id, Push(Kind.RELATION_CHANGED, pair.other(user_id)), changed(pair.other(user_id), now)
+
+
+def changed(user_id: int, now: Stance) -> RelationChanged:
+    """Return how one stands to somebody, as it is told."""
+    return RelationChanged(user_id=user_id, liked=now.liked, passed=now.passed, blocked=now.blocked)

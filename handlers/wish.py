@@ -87,8 +87,8 @@ def _wish(batch: _Batch, quotas: Quotas, wish: Wish) -> bool:
 
 def _tell(news: News, wish: Wish, before: Pair, pair: Pair) -> None:
     """Tell what has changed, and what the wish is to those whom it concerns: a match, a request or a like."""
-    for user_id, push in changes(wish.user_id, before, pair):
-        news.push(user_id, push)
+    for user_id, push, live in changes(wish.user_id, before, pair):
+        news.push(user_id, push, live)
     was, is_now = stance(before, wish.user_id), stance(pair, wish.user_id)
     told: dict[int, Notice] = {}
     if pair.connected and not before.connected:

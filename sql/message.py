@@ -51,14 +51,9 @@ _LIST_BY_KEY = compile_(
     .select(*_COLUMNS)
     .where(Tuple(message.low_id, message.high_id, message.seq).isin(each("keys", 3)))
 )
-# Numbers have no gap, so the message that was read up to is there, and begins what is counted.
-_LIST_UNREAD = compile_(
-    "SELECT r.`low_id`,r.`high_id`,r.`seq`,m.`sender_id`,COUNT(*) FROM `message` r FORCE INDEX (PRIMARY)"
-    " JOIN `message` m FORCE INDEX (PRIMARY)"
-    " ON m.`low_id`=r.`low_id` AND m.`high_id`=r.`high_id` AND m.`seq`>r.`seq`"
-    " WHERE (r.`low_id`,r.`high_id`,r.`seq`) IN "
-    + str(each("keys", 3))
-    + " GROUP BY r.`low_id`,r.`high_id`,r.`seq`,m.`sender_id`"
+_COUNT_UNREAD = compile_(
+    "SELECT COUNT(`seq`) FROM `message`"
+    " WHERE `low_id`=%(low_id)s AND `high_id`=%(high_id)s AND `seq`>%(after)s AND `sender_id`=%(sender_id)s"
 )
 _INSERT = insert_rows("message", Message._fields)
 
@@ -88,11 +83,10 @@ async def list_by_key(tx: Tx, *, keys: list[tuple[int, int, int]]) -> dict[tuple
     return {(m.low_id, m.high_id, m.seq): m for m in await tx.many(_LIST_BY_KEY, Message, keys=keys)}
 
 
-async def count_unread(tx: Tx, *, keys: Collection[tuple[int, int, int, int]]) -> dict[tuple[int, int, int, int], int]:
-    """Return how many came after each of (low_id, high_id, seq) that this person has sent; nothing where none has."""
-    rows = await tx.rows(_LIST_UNREAD, keys=sorted({key[:3] for key in keys})) if keys else ()
-    counts = {row[:4]: row[4] for row in rows}
-    return {key: counts.get(key, 0) for key in keys}
+async def count_unread(tx: Tx, *, low_id: int, high_id: int, after: int, sender_id: int) -> int:
+    """Return how many messages of one person came after a number."""
+    count: int = await tx.scalar(_COUNT_UNREAD, low_id=low_id, high_id=high_id, after=after, sender_id=sender_id)
+    return count
 
 
 async def insert(tx: Tx, *, messages: list[Message]) -> None:

@@ -64,6 +64,7 @@ SELECT COUNT(*),MIN(`due_at`) FROM `photo_trash` WHERE `due_at`<=%s
 SELECT COUNT(*),MIN(`noted_at`) FROM `outbox` WHERE `attempts`>=%s OR `due_at`<=%s
 SELECT COUNT(CASE WHEN (%s IS NULL OR e.`birth_date`<=%s) THEN %s END),COUNT(CASE WHEN (%s IS NULL OR e.`birth_date`<=%s) AND (%s IS NULL OR e.`birth_date`>%s) THEN %s END),COUNT(CASE WHEN (%s IS NULL OR e.`birth_date`<=%s) AND (%s IS NULL OR e.`birth_date`>%s) AND (%s IS NULL OR e.`dot`>=%s) THEN %s END),COUNT(CASE WHEN (%s IS NULL OR e.`birth_date`<=%s) AND (%s IS NULL OR e.`birth_date`>%s) AND (%s IS NULL OR e.`dot`>=%s) AND (%s IS NULL OR e.`fame`>=%s) THEN %s END),COUNT(CASE WHEN (%s IS NULL OR e.`birth_date`<=%s) AND (%s IS NULL OR e.`birth_date`>%s) AND (%s IS NULL OR e.`dot`>=%s) AND (%s IS NULL OR e.`fame`>=%s) AND (%s IS NULL OR e.`fame`<=%s) THEN %s END),COUNT(CASE WHEN (%s IS NULL OR e.`birth_date`<=%s) AND (%s IS NULL OR e.`birth_date`>%s) AND (%s IS NULL OR e.`dot`>=%s) AND (%s IS NULL OR e.`fame`>=%s) AND (%s IS NULL OR e.`fame`<=%s) AND (%s=%s OR (SELECT COUNT(*) FROM `profile_tag` t WHERE t.`user_id`=e.`user_id` AND t.`tag` IN (%s)×n)=%s) THEN %s END),COUNT(CASE WHEN (%s IS NULL OR e.`birth_date`<=%s) AND (%s IS NULL OR e.`birth_date`>%s) AND (%s IS NULL OR e.`dot`>=%s) AND (%s IS NULL OR e.`fame`>=%s) AND (%s IS NULL OR e.`fame`<=%s) AND (%s=%s OR (SELECT COUNT(*) FROM `profile_tag` t WHERE t.`user_id`=e.`user_id` AND t.`tag` IN (%s)×n)=%s) AND (%s=%s OR e.`common`>=%s) THEN %s END) FROM (SELECT p.`user_id`,p.`birth_date`,p.`fame`,p.`active_at`,p.`show_online`,TIMESTAMPDIFF(YEAR,p.`birth_date`,%s) `age`,CASE WHEN p.`show_distance`=%s THEN p.`x`*%s+p.`y`*%s+p.`z`*%s END `dot`,(SELECT COUNT(*) FROM `profile_tag` t WHERE t.`user_id`=p.`user_id` AND t.`tag` IN (%s)×n) `common` FROM `profile` p LEFT JOIN `pair` r ON r.`low_id`=LEAST(p.`user_id`,%s) AND r.`high_id`=GREATEST(p.`user_id`,%s) WHERE p.`found`=%s AND p.`user_id`<>%s AND (p.`user_id`>=%s AND p.`user_id`<%s OR p.`user_id`>=%s AND p.`user_id`<%s) AND (%s=%s OR p.`gender`&%s) AND (p.`sex`=%s OR p.`sex`&%s) AND r.`low_blocked_at` IS NULL AND r.`high_blocked_at` IS NULL AND CASE WHEN p.`user_id`>%s THEN r.`low_liked_at` ELSE r.`high_liked_at` END IS NULL AND CASE WHEN p.`user_id`>%s THEN r.`low_passed_at` ELSE r.`high_passed_at` END IS NULL) e
 SELECT COUNT(`id`),MIN(`noted_at`) FROM `outbox`
+SELECT COUNT(`seq`) FROM `message` WHERE `low_id`=%s AND `high_id`=%s AND `seq`>%s AND `sender_id`=%s
 SELECT DISTINCT `file` FROM `photo`
 SELECT DISTINCT `file` FROM `photo` WHERE `file` IN (%s)×n
 SELECT DISTINCT `user_id` FROM `photo` WHERE `user_id` IN (%s)×n
@@ -88,9 +89,9 @@ SELECT `id`,`login`,`mail`,`password_hash`,`state`,`language` FROM `account` WHE
 SELECT `id`,`name`,`country`,`population`,`lat`,`lon` FROM `town` ORDER BY `id`
 SELECT `id`,`name`,`country`,`population`,`lat`,`lon` FROM `town` WHERE `id`>%s ORDER BY `id` LIMIT %s
 SELECT `id`,`started_at`,`last_seen_at`,`agent` FROM `session` WHERE `user_id`=%s AND `ended_at` IS NULL AND `expires_at`>%s AND `last_seen_at`>%s ORDER BY `started_at` DESC,`id` LIMIT %s
+SELECT `id`,`state` FROM `account` FORCE INDEX (`PRIMARY`) WHERE `id` IN (%s)×n LOCK IN SHARE MODE
+SELECT `id`,`state` FROM `account` FORCE INDEX (`PRIMARY`) WHERE `id` IN (%s)×n LOCK IN SHARE MODE SKIP LOCKED
 SELECT `id`,`state` FROM `account` WHERE `id` IN (%s)×n
-SELECT `id`,`state` FROM `account` WHERE `id` IN (%s)×n LOCK IN SHARE MODE
-SELECT `id`,`state` FROM `account` WHERE `id` IN (%s)×n LOCK IN SHARE MODE SKIP LOCKED
 SELECT `id`,`state` FROM `account` WHERE `state`=%s AND `created_at`<=%s ORDER BY `created_at` LIMIT %s
 SELECT `id`,`template`,`address`,`language`,`params`,`attempts`,`noted_at` FROM `outbox` WHERE `due_at`=%s AND `lease`=%s
 SELECT `login` FROM `account` WHERE `id` IN (%s)×n ORDER BY `id`
@@ -125,7 +126,7 @@ SELECT `user_id` FROM `profile` WHERE `user_id` IN (%s)×n AND `read_receipts`=%
 SELECT `user_id`,`id`,`position`,`file`,`thumbhash`,`added_at` FROM `photo` WHERE `user_id` IN (%s)×n AND `position`=%s
 SELECT `user_id`,`id`,`position`,`file`,`thumbhash`,`added_at` FROM `photo` WHERE `user_id`=%s ORDER BY `position`
 SELECT `user_id`,`last_seq`,`purged_seq`,`auth_epoch`,`sight_epoch` FROM `user_stream` WHERE `user_id` IN (%s)×n
-SELECT `user_id`,`last_seq`,`sight_epoch` FROM `user_stream` WHERE `user_id` IN (%s)×n FOR UPDATE
+SELECT `user_id`,`last_seq`,`sight_epoch` FROM `user_stream` FORCE INDEX (`PRIMARY`) WHERE `user_id` IN (%s)×n FOR UPDATE
 SELECT `user_id`,`mailed_at` FROM `reminder` WHERE `due_at`<=%s ORDER BY `due_at` LIMIT %s
 SELECT `user_id`,`mailed_at` FROM `reminder` WHERE `due_at`=%s AND `lease`=%s
 SELECT `user_id`,`mailed_at` FROM `reminder` WHERE `user_id`=%s AND `lease`=%s FOR UPDATE
@@ -148,7 +149,6 @@ SELECT n.`kind`,COALESCE(e.`at`,n.`at`),n.`at` FROM `notification` n LEFT JOIN `
 SELECT n.`kind`,n.`other_id`,n.`count`,n.`seq`,n.`at`,n.`is_read` FROM `notification` n LEFT JOIN `account` a ON a.`id`=n.`other_id` LEFT JOIN `pair` p ON p.`low_id`=LEAST(n.`user_id`,n.`other_id`) AND p.`high_id`=GREATEST(n.`user_id`,n.`other_id`) WHERE n.`user_id`=%s AND (n.`other_id`=%s OR a.`state`=%s AND p.`low_blocked_at` IS NULL AND p.`high_blocked_at` IS NULL) AND n.`seq`<%s ORDER BY n.`seq` DESC LIMIT %s
 SELECT n.`kind`,n.`other_id`,n.`count`,n.`seq`,n.`at`,n.`is_read` FROM `notification` n WHERE n.`user_id`=%s AND (n.`kind`,n.`other_id`) IN ((%s,%s))×n
 SELECT n.`user_id`,n.`kind`,n.`other_id`,r.`due_at` IS NOT NULL FROM `notification` n FORCE INDEX (PRIMARY) LEFT JOIN `reminder` r ON r.`user_id`=n.`user_id` WHERE n.`is_read`=%s AND (n.`user_id`,n.`kind`,n.`other_id`) IN ((%s,%s,%s))×n FOR UPDATE
-SELECT r.`low_id`,r.`high_id`,r.`seq`,m.`sender_id`,COUNT(*) FROM `message` r FORCE INDEX (PRIMARY) JOIN `message` m FORCE INDEX (PRIMARY) ON m.`low_id`=r.`low_id` AND m.`high_id`=r.`high_id` AND m.`seq`>r.`seq` WHERE (r.`low_id`,r.`high_id`,r.`seq`) IN ((%s,%s,%s))×n GROUP BY r.`low_id`,r.`high_id`,r.`seq`,m.`sender_id`
 SELECT s.`user_id`,s.`last_seq`,s.`purged_seq`,(SELECT MAX(e.`seq`) FROM `user_event` e WHERE e.`user_id`=s.`user_id` AND e.`seq`<=s.`purged_seq`+%s AND e.`at`<%s) FROM `user_stream` s WHERE s.`user_id`>%s ORDER BY s.`user_id` LIMIT %s
 SELECT t.`id`,t.`name`,t.`country` FROM (SELECT DISTINCT `town_id`,`population` FROM `town_name` WHERE `name`>=%s AND `name`<%s ORDER BY `population` DESC,`town_id` LIMIT %s) n JOIN `town` t ON t.`id`=n.`town_id` ORDER BY n.`population` DESC,t.`id`
 SELECT t.`tag`,COUNT(*) `people` FROM `profile_tag` t JOIN `account` a ON a.`id`=t.`user_id` WHERE t.`tag`>=%s AND t.`tag`<%s AND a.`state`=%s GROUP BY t.`tag` HAVING COUNT(*)>=%s ORDER BY `people` DESC,t.`tag` LIMIT %s
