@@ -12,6 +12,7 @@ LATE = "late"
 
 EVENTS = {
     "user/like": {},
+    "user/connect": {"target_id": "bob"},
     "user/unlike": {},
     "user/pass": {},
     "user/unpass": {},
@@ -24,10 +25,12 @@ EVENTS = {
     "report": {"report_id": 2, "comment": "x"},
     "user/settings": {"mail_on": False},
     "user/save_profile": {"description": "new", "tags": ["tea"]},
+    "notifications": {"random_id": 5},
     "notifications/read": {"seq": 2**40},
 }
-ALONE = {"user/settings", "user/save_profile", "notifications/read"}
-"""What is aimed at nobody."""
+AIMED_BY = {"user/connect": "", "notifications": "user_id", "user/settings": "", "user/save_profile": ""}
+AIMED_BY |= {"notifications/read": ""}
+"""By which field, where it is not `target_user_id`, if by any."""
 
 
 async def logs_are_dense(server):
@@ -44,12 +47,13 @@ async def test_a_fault_at_any_statement_of_any_event_leaves_nothing_half(server,
     alice, bob = talking
     async with await RawSocket.open(server.url, auth={"token": alice.token}) as hers:
         for event, fields in EVENTS.items():
-            payload = fields if event in ALONE else {"target_user_id": bob.id} | fields
+            aim = AIMED_BY.get(event, "target_user_id")
+            payload = fields | ({aim: bob.id} if aim else {})
             statement = 0
             while statement < 60:
                 statement += 1
                 await renew(server, alice, bob)
-                if event == "message/send":
+                if "random_id" in payload:
                     payload = payload | {"random_id": statement}
                 arm(server, breaker, statement, fault)
                 answer = await hers.call(event, payload)
@@ -64,6 +68,7 @@ async def test_a_fault_at_any_statement_of_any_event_leaves_nothing_half(server,
             await logs_are_dense(server)
         sent = await server.database.fetch("SELECT seq, random_id FROM message WHERE sender_id = %s", alice.id)
         assert len({number for _, number in sent}) == len(sent)
+        assert await server.database.fetch("SELECT COUNT(*) - MAX(random_id) FROM nudge") == [(0,)]
         numbers = await server.database.fetch("SELECT seq FROM message ORDER BY seq")
         assert [number for (number,) in numbers] == list(range(1, len(numbers) + 1))
     assert server.database.in_use == 0
