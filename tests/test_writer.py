@@ -8,6 +8,7 @@ import pytest
 
 from handlers import chat, visit, wish
 from server.app import SERVICES
+from sql import quota
 from sql.database import Database
 from tests.ground.answers import ok, refused
 from tests.ground.crowd import Crowd
@@ -164,7 +165,7 @@ async def test_what_one_socket_sends_at_once_to_one_person_is_written_together_i
 # -- likes, reads, looks -----------------------------------------------------------------------------------------------
 
 ACTS = {"user/like": {}, "message/read": {"seq": 1}, "profile": {}}
-LIKE, MATCH, VISIT = 1, 3, 4
+LIKE, MATCH, VISIT, MESSAGE = 1, 3, 4, 6
 
 
 async def at_once(server, person, event, fields):
@@ -294,6 +295,41 @@ async def test_many_at_once_are_counted_one_by_one(server, alice, act):
     assert (used, told) == ([(20,)], [(20,)])
 
 
+async def test_who_counts_somebodys_first_act_of_a_day_lets_nobody_else_count_meanwhile(server, alice):
+    """Two processes, each with a batch of hers, before there is anything to lock."""
+    counters, day = [quota.Counter(alice.id, 0), quota.Counter(alice.id, 7)], server.clock.now().date()
+    locked_by_first, go = asyncio.Event(), asyncio.Event()
+
+    async def count(first):
+        async def work(tx):
+            used = await quota.lock(tx, act=quota.Act.LIKE, day=day, counters=counters)
+            if first:
+                locked_by_first.set()
+                await go.wait()
+            await quota.count_all(tx, act=quota.Act.LIKE, day=day, times=dict.fromkeys(counters, 1))
+            return used
+
+        return (await server.app[SERVICES].transact(work))[0]
+
+    async with asyncio.TaskGroup() as group:
+        one = group.create_task(count(first=True))
+        await locked_by_first.wait()
+        other = group.create_task(count(first=False))
+        await until(lambda: server.database.in_use == 2)
+        go.set()
+    assert one.result() == {counters[0]: 0}
+    assert other.result() == dict.fromkeys(counters, 1)
+
+
+async def test_messages_of_one_batch_to_one_person_are_one_notification(server, connected):
+    alice, bob = connected
+    writer = server.app[SERVICES].writer
+    drafts = [chat.Draft(alice.id, bob.id, number, "hello") for number in range(5)]
+    await asyncio.gather(*(writer.write(chat.deliver, draft) for draft in drafts))
+    assert [push["kind"] for push in await pushed(bob, "notification")].count("message") == 1
+    assert (MESSAGE, alice.id, 5) in await notices(server, bob)
+
+
 async def test_reads_of_one_batch_never_go_back(server, connected):
     alice, bob = connected
     for number in range(5):
@@ -308,7 +344,7 @@ async def test_reads_of_one_batch_never_go_back(server, connected):
 
     assert await read(1) == (1, 4)
     assert await read(3, 2, 3) == (3, 2)
-    assert [kind for kind, *_ in await notices(server, alice)] == [MATCH, 6]
+    assert [kind for kind, *_ in await notices(server, alice)] == [MATCH, MESSAGE]
     assert await read(2, 4, 99, 1) == (5, 0)
     assert [push["read_seq"] for push in await pushed(bob, "message/read")] == [1, 3, 4, 5]
     [(is_read,)] = await server.database.fetch(
