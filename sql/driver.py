@@ -63,8 +63,8 @@ class Driver(aiomysql.Connection):  # type: ignore[misc]
 
         Nobody asks for warnings: in strict mode what matters is an error. Raises OperationalError when all is lost.
         """
-        for text in texts:
-            await self._execute_command(COMMAND.COM_QUERY, text.encode(self.encoding, "surrogateescape"))
+        self._ensure_alive()
+        self._write_bytes(b"".join([_question(text.encode(self.encoding, "surrogateescape")) for text in texts]))
         packets = _Packets(self)
         return [await self._outcome(packets) for _ in texts]
 
@@ -96,6 +96,13 @@ class Driver(aiomysql.Connection):  # type: ignore[misc]
         """Give the connection up, and return what is to be raised."""
         self.close()
         return pymysql.err.OperationalError(CR.CR_SERVER_LOST, f"Lost connection to MySQL server during query ({why})")
+
+
+def _question(text: bytes) -> bytes:
+    """Return the packet of a statement."""
+    size = len(text) + 1
+    assert size < _WHOLE, "longer than the database takes"
+    return size.to_bytes(4, "little") + b"%c%b" % (COMMAND.COM_QUERY, text)
 
 
 class _Packets:

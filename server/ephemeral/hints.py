@@ -25,6 +25,8 @@ _LARGEST = 4096
 """Bytes of a whisper, and of a push that is sent along."""
 _EVERYBODY = "processes"
 """What every process listens to, so that each learns whether there are others."""
+_ALONE = 1.0
+"""Seconds for which a process that is alone tells nobody anything; one that begins says so."""
 _SILENCE = 10.0
 """Seconds without a message after which the connection is tried."""
 _PUBLISH = """
@@ -52,6 +54,8 @@ class Hints:
         self._wanted = {f"process:{process}", _EVERYBODY}
         self.is_alone = False
         """No other process listens, as far as is known."""
+        self._asked_at = 0.0
+        """When it was seen last, on the loop's clock."""
         self._heard: set[str] = set()
         self._to_follow: set[str] = set()
         self._confirmed: set[str] = set()
@@ -110,11 +114,14 @@ class Hints:
 
     def give(self, user_id: int) -> None:
         """Tell the other processes, soon, that there is something new for this user."""
-        self._publish(f"hint:{user_id}", self.process)
+        if not self._may_be_silent():
+            self._publish(f"hint:{user_id}", self.process)
 
     def bring(self, user_id: int, seq: int, sight_epoch: int, push: tuple[int, ...], frame: bytes) -> None:
         """Tell it, and bring along what it is; where nobody else listens, or it is long, telling is enough."""
-        if self.is_alone or len(frame) > _LARGEST:
+        if self._may_be_silent():
+            return
+        if len(frame) > _LARGEST:
             self.give(user_id)
         else:
             text = msgspec.json.encode(["push", seq, sight_epoch, push, frame.decode()]).decode()
@@ -123,7 +130,7 @@ class Hints:
     def whisper(self, user_id: int, name: str, data: dict[str, Any]) -> None:
         """Have a push that is in no log sent by the other processes."""
         text = msgspec.json.encode(["whisper", name, data]).decode()
-        if len(text) <= _LARGEST:
+        if len(text) <= _LARGEST and not self._may_be_silent():
             self._publish(f"hint:{user_id}", f"{self.process} {text}")
 
     def announce(self, user_id: int) -> None:
@@ -133,6 +140,10 @@ class Hints:
     def evict(self, process: str, sid: str) -> None:
         """Have another process close one of its sockets."""
         self._publish(f"process:{process}", sid)
+
+    def _may_be_silent(self) -> bool:
+        """Nobody would hear it; now and then it is said all the same, to see whether that is still so."""
+        return self.is_alone and asyncio.get_running_loop().time() < self._asked_at + _ALONE
 
     def _publish(self, channel: str, text: str) -> None:
         """Many that are the same become one, and too many are dropped."""
@@ -157,6 +168,7 @@ class Hints:
                     self._waiting.clear()
                 else:
                     self.is_alone = processes <= (_EVERYBODY in self._confirmed)
+                    self._asked_at = asyncio.get_running_loop().time()
                     self.counts["given"] += len(batch)
                     self.batches.note(len(batch))
 
@@ -190,6 +202,8 @@ class Hints:
                 async with self._listener.pubsub() as pubsub:
                     self._heard = set(self._wanted)
                     await pubsub.subscribe(*self._heard)
+                    self.is_alone = False
+                    await self._redis.publish(_EVERYBODY, self.process)
                     self._pubsub = pubsub
                     self._changed.set()
                     if lost:
@@ -232,6 +246,8 @@ class Hints:
             return
         elif kind == "process":
             self.on_evicted(text)
+        elif kind == _EVERYBODY:
+            self.is_alone = False
         else:
             process, _, brought = text.partition(" ")
             if process != self.process:
