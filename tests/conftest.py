@@ -7,15 +7,17 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import pymysql
 import pytest
 import pytest_asyncio
-from redis.asyncio import Redis
+from pymysql.constants import CLIENT
+from redis import Redis
 
 from server import logs
 from server.config import Log
 from server.embedded import PrivateServers, Urls
 from server.outside import towns
-from sql.database import Database
+from sql.database import connect_options
 from sql.migration import migrate
 from tests.ground import pushed
 from tests.ground.clock import FakeClock
@@ -72,20 +74,36 @@ def private_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[
     servers.stop()
 
 
-@pytest_asyncio.fixture
-async def empty_world(private_servers: tuple[PrivateServers, Urls]) -> Urls:
-    """Nobody has ever been here."""
+@pytest.fixture(scope="session")
+def forget(private_servers: tuple[PrivateServers, Urls]) -> Iterator[Callable[[], None]]:
+    """Call it to forget everybody, over connections that stay open: most tests begin with that."""
     _, urls = private_servers
     assert urls.database_url
     assert urls.redis_url
-    database = Database(urls.database_url, timeout=10)
-    for (table,) in await database.fetch("SHOW TABLES"):
-        if not table.startswith(("migration", "town")):
-            await database.fetch(f"DELETE FROM `{table}`")
-    database.close()
-    async with Redis.from_url(urls.redis_url) as redis:
-        await redis.flushall()
-    return urls
+    options = connect_options(urls.database_url)
+    with (
+        pymysql.connect(**options, autocommit=True, client_flag=CLIENT.MULTI_STATEMENTS) as database,
+        Redis.from_url(urls.redis_url) as redis,
+    ):
+
+        def forget() -> None:
+            database.ping()  # a test may have cut it
+            with database.cursor() as cursor:
+                cursor.execute("SHOW TABLES")
+                tables = [table for (table,) in cursor if not table.startswith(("migration", "town"))]
+                cursor.execute(";".join(["BEGIN", *(f"DELETE FROM `{table}`" for table in tables), "COMMIT"]))
+                while cursor.nextset():
+                    pass
+            redis.flushall()
+
+        yield forget
+
+
+@pytest.fixture
+def empty_world(private_servers: tuple[PrivateServers, Urls], forget: Callable[[], None]) -> Urls:
+    """Nobody has ever been here."""
+    forget()
+    return private_servers[1]
 
 
 @pytest_asyncio.fixture

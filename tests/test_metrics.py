@@ -152,6 +152,8 @@ def test_every_limit_that_refuses_has_a_name_that_metrics_know():
             if isinstance(call, ast.Call) and getattr(call.func, "attr", getattr(call.func, "id", "")) in _LIMITING:
                 words = [word.value for word in call.keywords if word.arg in ("name", "limit")]
                 named |= {word.value for word in words if isinstance(word, ast.Constant)}
+            if isinstance(call, ast.Dict) and path.parent.name == "handlers":  # limits by whom they are towards
+                named |= {word.value for word in call.values if isinstance(word, ast.Constant)} & set(LIMITS)
     assert {"unanswered", "socket_queue", "registrations", "profiles_day", "message_rate"} <= named
     assert named <= set(LIMITS)
 

@@ -37,7 +37,14 @@ def storm(bench: Bench) -> list[Line]:
         Line(
             "until the last one is back", "s", _of(results, lambda r: r["times"]["max"] / 1000), half, Target(15), notes
         ),
-        Line("statements for each who comes", "", _of(results, lambda r: r["statements"]), none, Target(3), notes),
+        Line(
+            "asked of the database for each who comes",
+            "statements",
+            _of(results, lambda r: r["statements"]),
+            none,
+            Target(3),
+            notes,
+        ),
         Line(
             "longest stall of the server, at most", "ms", _of(results, lambda r: r["stall"]), none, Target(250), notes
         ),

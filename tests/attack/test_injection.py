@@ -106,10 +106,7 @@ def _places(statement: Statement) -> int:
 
 
 def _values(statement: Statement) -> int:
-    if statement.many:
-        (count,) = {len(row) for row in statement.args}
-        return int(count)
-    return len(statement.args or ())
+    return len(statement.args)
 
 
 async def test_sql_does_not_depend_on_the_data(server: Any, settle: Any, dial: Any) -> None:
