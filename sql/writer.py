@@ -15,7 +15,7 @@ from sql.transaction import COMMITTING, CommitUnknown, Outcome, Tx, transact
 _LARGEST = 256
 _ABREAST = 2
 """While the database is at one batch, the process gets the other ready, if so many wait that it is worth it."""
-_MANY = 32
+_MANY = 128
 _OLDEST = {False: 0.5, True: 0.9}
 """Who has waited for this share of what an event may wait for the database is refused: too much waits.
 

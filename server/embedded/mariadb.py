@@ -27,6 +27,7 @@ _ON_START: Final = (
 BUFFER_POOL: Final = 256  # MiB, what a small machine can spare; the memory is taken only as it fills
 _LOG: Final = "mariadb.log"
 
+_LARGEST_LOG: Final = 1024  # MiB
 _DURABLE: Final = ("--innodb-flush-log-at-trx-commit=1",)
 # For tests, which would rather be fast than survive a power cut.
 _FLEETING: Final = ("--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync", "--innodb-log-file-size=16M")
@@ -46,7 +47,8 @@ class MariaDB:
         self._program = _find()
         self._buffer_pool = buffer_pool
         self._is_mysql = _is_mysql(self._program)
-        self._options = _DURABLE if durable else _FLEETING_MYSQL if self._is_mysql else _FLEETING
+        fleeting = _FLEETING_MYSQL if self._is_mysql else _FLEETING
+        self._options = (*_DURABLE, self._log_size()) if durable else fleeting
 
     @property
     def url(self) -> str:
@@ -57,6 +59,14 @@ class MariaDB:
     def migrate_url(self) -> str:
         """Where it is reached by the account that may change tables."""
         return self._url("root")
+
+    def _log_size(self) -> str:
+        """Return the option of the log that is to be written elsewhere yet: were it full, all would wait for the disk.
+
+        MariaDB's own default is, after seconds of a busy hour.
+        """
+        name = "redo-log-capacity" if self._is_mysql else "log-file-size"
+        return f"--innodb-{name}={min(2 * self._buffer_pool, _LARGEST_LOG)}M"
 
     def _url(self, account: str) -> str:
         return _url(self._socket, account)

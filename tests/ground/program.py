@@ -37,7 +37,7 @@ class Program:
                 cwd=said.parent,  # no config.yaml and no .env there
                 env=clean
                 | {"PYTHONPATH": str(ROOT), "MATCHA_SERVER_DATA": str(data), "MATCHA_SERVER_PORT": str(self.port)}
-                | {"MATCHA_DEMO_USERS": "0"}
+                | {"MATCHA_DEMO_USERS": "0", "MATCHA_DATABASE_BUFFER_POOL": "32"}
                 | environ,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
