@@ -35,6 +35,7 @@ from server.config import Config
 from server.context import Services, do, jobs
 from server.ephemeral.hints import Hints
 from server.ephemeral.presence import Presence
+from server.ephemeral.sample import Sample
 from server.ephemeral.unread import Counters
 from server.ephemeral.windows import Windows
 from server.expiry import Expiry
@@ -119,6 +120,7 @@ def create_app(
 
     async def know_places(app: web.Application) -> None:
         await services.places.load(services.read)
+        await services.sample.load(services.read)
 
     async def say_goodbye(app: web.Application) -> None:
         await drain(gateway, dispatcher)
@@ -165,6 +167,7 @@ def _services(config: Config, clock: Clock, ids: Ids, redis: Any, places: Places
         unread=Counters(redis),
         photos=Photos(config, database, tokens, clock=clock, ids=ids),
         places=places,
+        sample=Sample(),
         messages=Buckets(limits.of("message_rate"), limits.of("message_burst"), limit="message_rate"),
         searches=Buckets(limits.of("research_minute") / 60, limits.of("research_minute"), limit="research_minute"),
     )

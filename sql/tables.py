@@ -4,6 +4,7 @@ from pypika import Table
 
 account = Table("account")
 block = Table("block")
+candidate = Table("candidate")
 link = Table("link")
 message = Table("message")
 moderation_case = Table("moderation_case")

@@ -7,6 +7,7 @@ import pytest
 
 from client_sdk import InvalidPayload, RateLimited, Unavailable
 from handlers.matching.distance import round_up
+from sql.candidate import SLOTS, slot_of
 from tests.ground.crowd import TAGS, Crowd
 
 PLACES = {
@@ -373,7 +374,8 @@ def ordered(cards, viewer_id, day, *, sort_by, order):
 
     def place(card):
         shown = value(card, sort_by)
-        tie = hashlib.md5(f"{card.user_id}:{viewer_id}:{day}".encode()).hexdigest()
+        key = int.from_bytes(hashlib.sha256(f"{viewer_id}:{day}".encode()).digest()) % SLOTS
+        tie = slot_of(card.user_id) ^ key
         return (shown is None, sign * (shown or 0), tie)
 
     return sorted(cards, key=place)
@@ -455,6 +457,7 @@ async def _something_happens(bob, crowd, draw, there, gone):
         await crowd.block(person, bob.id)
     elif act == "fame":
         await crowd.run("UPDATE profile SET fame = %s WHERE user_id = %s", draw.randint(0, 100), person)
+        await crowd.refresh(person)
         return {person}
     else:
         await crowd.tag(person, draw.sample(TAGS, 3))

@@ -1,0 +1,260 @@
+"""How to look people up: which index to go by, and how much of it in one go.
+
+What is found does not depend on it, only how long that takes. Groups stand in the order that was asked for; within one,
+people come by tie. A tie is somebody's slot with some bits turned over, the same ones for all, so that all ties of an
+aligned range are the slots of another aligned range: the first so many of a group are found by the index alone, however
+many it has.
+"""
+
+import math
+from collections.abc import Sequence
+from datetime import date
+from typing import NamedTuple
+
+from handlers.matching.age import latest_birth
+from handlers.matching.distance import EDGES, Vector
+from handlers.matching.grid import LEVEL_OF, area_share, covers
+from server.ephemeral.sample import Sample
+from sql.candidate import NOWHERE, SLOTS
+from sql.research import Step
+
+_FEW = 4000
+"""So many people are looked at in one go without thinking about it."""
+_MANY = 16_000
+"""More are not looked at in one go."""
+_MORE = 1.2
+"""What is expected to fit is taken so much larger, so that one look mostly does."""
+
+
+class Group(NamedTuple):
+    """People with one value, or with several in a row: whom an index finds by these keys."""
+
+    kind: str
+    """`circle`: the keys are also those of the smaller circles; `list`: the keys of several add up; `alone`."""
+    least: int
+    most: int
+    index: str
+    keys: tuple[object, ...]
+    looked_at: float
+    """How many people these keys find, about."""
+    fitting: float
+    """How many of them have the value and fit the filters, about."""
+
+
+class Stretch(NamedTuple):
+    """What to look at in one go: some groups, and of the only one maybe just the ties below an end."""
+
+    step: Step
+    end: int
+    """The group to go on with."""
+    end_tie: int
+    """The tie to go on with there."""
+
+
+def stretch(groups: Sequence[Group], at: int, tie: int, *, wanted: int, key: int) -> Stretch:
+    """Return what to look at next to find so many."""
+    end = at if tie else _whole_groups(groups, at, wanted)
+    if end > at:
+        return Stretch(_joined(groups[at:end]), end, 0)
+    group = groups[at]
+    share = min(wanted * _MORE / max(group.fitting, 1e-9), _MANY / max(group.looked_at, 1e-9), 1.0)
+    size = SLOTS >> max(0, math.floor(-math.log2(share)))
+    block = tie // size
+    low = (block ^ (key // size)) * size
+    step = Step(group.index, group.keys, low, low + size - 1, group.least, group.most)
+    is_last = (block + 1) * size >= SLOTS
+    return Stretch(step, at + is_last, 0 if is_last else (block + 1) * size)
+
+
+def _whole_groups(groups: Sequence[Group], at: int, wanted: int) -> int:
+    """Return the group before which to stop, if whole ones are looked at."""
+    end, fitting, looked_at = at, 0.0, 0.0
+    while end < len(groups) and fitting < wanted:
+        group = groups[end]
+        fitting += group.fitting
+        looked_at = max(looked_at, group.looked_at) if group.kind == "circle" else looked_at + group.looked_at
+        is_apart = end > at and (group.kind == "alone" or group.kind != groups[at].kind)
+        if is_apart or looked_at > _FEW or fitting > 2 * _MORE * wanted:
+            break
+        end += 1
+    return end
+
+
+def _joined(groups: Sequence[Group]) -> Step:
+    largest = max(groups, key=lambda group: group.most)
+    keys = largest.keys if largest.kind == "circle" else tuple({key: None for group in groups for key in group.keys})
+    least, most = min(group.least for group in groups), max(group.most for group in groups)
+    return Step(largest.index, keys, least=least, most=most)
+
+
+class Filters(NamedTuple):
+    """What bounds those who are looked for, as far as it matters here."""
+
+    genders: tuple[int, ...]
+    today: date
+    age_min: int | None = None
+    age_max: int | None = None
+    bucket: int | None = None
+    """The last bucket of distance within reach."""
+    fame_min: int | None = None
+    fame_max: int | None = None
+    tags: tuple[str, ...] = ()
+    own_tags: tuple[str, ...] = ()
+    common_min: int = 0
+    online: bool = False
+
+
+_AGES = range(18, 121)
+_HERE = 0.05
+"""What share of all is expected to be here."""
+_LAST = len(EDGES) - 1
+_ALL = -(10**6), 10**6
+
+
+class Outlook:
+    """What there is to go by for one search, and how many people that leads to."""
+
+    def __init__(self, sample: Sample, filters: Filters, vector: Vector | None, unknown: int) -> None:
+        """`unknown`: the value of those of whom it is not known."""
+        self._sample = sample
+        self._filters = filters
+        self._vector = vector
+        self._unknown = unknown
+        self._everybody = sample.everybody(filters.genders)
+        self._months = months(filters.age_min, filters.age_max, filters.today)
+        self._fame = tuple(range(filters.fame_min or 0, (100 if filters.fame_max is None else filters.fame_max) + 1))
+        self._age_share = sample.share(sample.born, self._months) if self._months else 1.0
+        self._fame_share = sample.share(sample.fame, self._fame) if len(self._fame) <= 100 else 1.0
+        self._tag_share = math.prod(sample.share(sample.tags, (tag,)) for tag in filters.tags)
+        self._common_share = _at_least([sample.share(sample.tags, (tag,)) for tag in filters.own_tags], filters.common_min)
+
+    @property
+    def _share(self) -> float:
+        return self._age_share * self._fame_share * self._tag_share * self._common_share * self._here_share
+
+    def shortcut(self) -> Group | None:
+        """Return a way to all who fit that is short enough to look at them all, if there is one."""
+        return min(
+            (group for group in self._ways() if group.looked_at <= _FEW), key=lambda group: group.looked_at, default=None
+        )
+
+    def _ways(self) -> list[Group]:
+        """Return whatever leads to all who fit."""
+        filters, ways = self._filters, []
+        for tag in filters.tags:
+            ways.append(self._way("tag", (tag,), self._everybody * self._sample.share(self._sample.tags, (tag,))))
+        if self._vector and filters.bucket is not None and filters.bucket < _LAST:
+            ways.append(self._way(*self._circle(filters.bucket)))
+        if self._months:
+            ways.append(self._way("born", self._months, self._everybody * self._age_share))
+        if len(self._fame) <= 100:
+            ways.append(self._way("fame", self._fame, self._everybody * self._fame_share))
+        return ways
+
+    @staticmethod
+    def _way(index: str, keys: tuple[object, ...], people: float) -> Group:
+        return Group("alone", *_ALL, index, keys, people, 0.0)
+
+    def _circle(self, bucket: int) -> tuple[str, tuple[int, ...], float]:
+        assert self._vector is not None
+        cells, level = covers(self._vector)[bucket], LEVEL_OF[bucket]
+        return f"c{level}", cells, self._sample.people(level, cells, self._filters.genders)
+
+    def by_distance(self) -> list[Group]:
+        """Return a group for each bucket of distance within reach, nearest first; nobody's distance may be known."""
+        if self._vector is None:
+            return []
+        groups, inside = [], 0.0
+        last = _LAST if self._filters.bucket is None else self._filters.bucket
+        for bucket in range(min(last, _LAST - 1) + 1):
+            index, cells, people = self._circle(bucket)
+            within = people * area_share(bucket, len(cells))
+            fitting = max(within - inside, 0.0) * self._share
+            groups.append(Group("circle", bucket, bucket, index, cells, people, fitting))
+            inside = max(within, inside)
+        if last == _LAST:
+            fitting = max(self._everybody - inside, 0.0) * self._share
+            groups.append(Group("alone", _LAST, _LAST, "everybody", (), self._everybody, fitting))
+        return groups
+
+    def of_unknown_distance(self) -> list[Group]:
+        """Return the group of those whose distance is not known; everybody, if that is so for the viewer."""
+        if self._filters.bucket is not None:
+            return []
+        if self._vector is None:
+            people = self._everybody
+            return [Group("alone", self._unknown, self._unknown, "everybody", (), people, people * self._share)]
+        people = self._sample.people(1024, (NOWHERE,), self._filters.genders)
+        return [Group("alone", self._unknown, self._unknown, "c1024", (NOWHERE,), people, people * self._share)]
+
+    def by_age(self) -> list[Group]:
+        """Return a group for each age that fits, youngest first."""
+        filters, share = self._filters, self._fame_share * self._tag_share * self._common_share * self._near_share
+        groups = []
+        for age in range(filters.age_min or _AGES[0], (filters.age_max or _AGES[-1]) + 1):
+            keys = months(age, age, filters.today)
+            people = self._everybody * self._sample.share(self._sample.born, keys)
+            groups.append(Group("list", age, age, "born", keys, people, people * share))
+        return groups
+
+    def of_unknown_age(self) -> list[Group]:
+        """Return the group of those whose age is not known, which no filter lets through."""
+        if self._months:
+            return []
+        people = self._everybody * self._sample.share(self._sample.born, (0,))
+        return [Group("alone", self._unknown, self._unknown, "born", (0,), people, people * self._share)]
+
+    def by_fame(self) -> list[Group]:
+        """Return a group for each fame that fits, least first."""
+        groups, share = [], self._share / self._fame_share * self._near_share
+        for fame in self._fame:
+            people = self._everybody * self._sample.share(self._sample.fame, (fame,))
+            groups.append(Group("list", fame, fame, "fame", (fame,), people, people * share))
+        return groups
+
+    def by_common_tags(self) -> list[Group]:
+        """Return a group for each number of common tags, most first: those who have n of m have one of any m-n+1."""
+        rarest = sorted(self._filters.own_tags, key=lambda tag: self._sample.tags[tag])
+        groups, share = [], self._share / self._common_share * self._near_share
+        for common in range(len(rarest), max(self._filters.common_min, 1) - 1, -1):
+            keys = tuple(rarest[: len(rarest) - common + 1])
+            groups.append(Group("alone", common, common, "tag", keys, 0.0, 0.0))  # tags are not cut by ties
+        if not self._filters.common_min:
+            groups.append(Group("alone", 0, 0, "everybody", (), self._everybody, self._everybody * share / 2))
+        return groups
+
+    @property
+    def _here_share(self) -> float:
+        return _HERE if self._filters.online else 1.0
+
+    @property
+    def _near_share(self) -> float:
+        """What share of all is within reach."""
+        bucket = self._filters.bucket
+        if self._vector is None or bucket is None or bucket == _LAST or not self._everybody:
+            return 1.0
+        return max(self._circle(bucket)[2], self._sample.rate / 2) / self._everybody
+
+
+def months(age_min: int | None, age_max: int | None, today: date) -> tuple[int, ...]:
+    """Return the months of birth of those of these ages, as numbers; none, if no age is asked for."""
+    if age_min is None and age_max is None:
+        return ()
+    last = _month(latest_birth(age_min or _AGES[0], today))
+    first = _month(latest_birth((age_max or _AGES[-1]) + 1, today))
+    return tuple(range(first, last + 1))
+
+
+def _month(day: date) -> int:
+    return day.year * 12 + day.month
+
+
+def _at_least(shares: Sequence[float], wanted: int) -> float:
+    """Return how likely so many of these come together, were they independent."""
+    likely = [1.0]
+    for share in shares:
+        likely = [
+            (likely[n] if n < len(likely) else 0.0) * (1 - share) + (likely[n - 1] * share if n else 0.0)
+            for n in range(len(likely) + 1)
+        ]
+    return sum(likely[wanted:]) or 1e-6
