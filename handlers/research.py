@@ -24,7 +24,7 @@ from sql import quota, research
 from sql.candidate import SLOTS
 from sql.profile import GENDERS
 from sql.quota import Act
-from sql.research import BUCKETS, FILTERS, UNKNOWN_LAST, Score, Search
+from sql.research import BUCKETS, FILTERS, UNKNOWN_LAST, Left, Score, Search
 
 _BEST_FIRST = {0: "desc", 1: "asc", 2: "asc", 3: "desc", 4: "desc"}
 _SCORE = Score(
@@ -41,6 +41,9 @@ _WHOLE_EARTH = -2.0
 
 _RECENTLY = timedelta(minutes=15)
 """Whoever is here was seen in the database so lately: it is told now and then."""
+
+_PATIENCE = 0.6
+"""What part of the time that an event may wait for the database a search takes that finds nobody."""
 
 _MARKS = 500
 """So many people who were shown last are kept in mind, in four bytes each, for a cursor of 4000 characters at most."""
@@ -98,17 +101,17 @@ async def find(
         await _travel(ctx, place_id)
     viewer, _ = await list_people(ctx, [])
     viewer.today, viewer.vector = place.day, origin or viewer.vector
-    search = _search(ctx, viewer, given, place.day)
-    page = (
-        await _turn(ctx, _look(ctx, search, asked), asked, place) if viewer.own.show_online or online is None else _Page([], None, False)
-    )
+    look = _look(ctx, _search(ctx, viewer, given, place.day), asked)
+    page = await _turn(ctx, look, asked, place) if viewer.own.show_online or online is None else _Page([], None, False)
     is_whole = not cursor and len(page.people) < limit and not page.partial
+    funnel, loosen = await _funnel(look, given, len(page.people)) if is_whole else (None, None)
     return Found(
         users=await _cards(ctx, viewer, page.people, online),
         cursor=_cursor(ctx, what, place, page) if page.rest else None,
         distance_max=reach,
         partial=page.partial,
-        funnel=await _funnel(ctx, search, given, len(page.people)) if is_whole else None,
+        funnel=funnel,
+        loosen=loosen,
     )
 
 
@@ -191,7 +194,8 @@ def _cosine(reach: int | None) -> float | None:
 
 def _key(viewer_id: int, day: date) -> int:
     """Return what ties are made of with the slots of people: as good as a die for each viewer and day."""
-    return int.from_bytes(hashlib.sha256(f"{viewer_id}:{day}".encode()).digest()) % SLOTS
+    number = int.from_bytes(hashlib.sha256(f"{viewer_id}:{day}".encode()).digest())
+    return number % SLOTS
 
 
 # -- looking -----------------------------------------------------------------------------------------------------------
@@ -214,7 +218,14 @@ def _look(ctx: Context, search: Search, asked: _Asked) -> Look:
     )
     unknown = UNKNOWN_LAST[asked.order] if asked.sort_by else BUCKETS
     outlook = Outlook(ctx.services.sample, filters, search.vector, unknown)
-    return Look(ctx.tx, search, outlook, order=asked.order, budget=ctx.config.research.budget)
+    return Look(
+        ctx.tx,
+        search,
+        outlook,
+        order=asked.order,
+        budget=ctx.config.research.budget,
+        at_most=_PATIENCE * ctx.config.database.timeout,
+    )
 
 
 async def _turn(ctx: Context, look: Look, asked: _Asked, place: _Place) -> _Page:
@@ -229,7 +240,7 @@ async def _turn(ctx: Context, look: Look, asked: _Asked, place: _Place) -> _Page
         rests += [seen.pool._replace(last=person) if seen.pool else person for person in fitting]
         if len(people) > asked.limit:
             return _Page(people[: asked.limit], rests[asked.limit - 1], partial=False)
-        if seen.rest is None or seen.partial or look.is_late:
+        if seen.rest is None or seen.partial or look.is_late(people):
             return _Page(people, seen.rest, partial=seen.rest is not None)
         after = seen.rest
 
@@ -268,11 +279,19 @@ async def _cards(ctx: Context, viewer: Viewer, people: list[research.Found], onl
     return [Card(**viewer.card(crowd.people[id], crowd)) for id in ids if id in crowd.people]
 
 
-async def _funnel(ctx: Context, search: Search, given: dict[str, Any], shown: int) -> list[FunnelStep]:
-    """Return how many each filter leaves of those that the ones before it left, rounded: one more or less is hidden."""
-    left = await research.count_left(ctx.tx, search=search) if given.keys() & FILTERS.keys() else {}
-    left["online"] = shown  # the last of them, and all who are left are on the page
-    return [FunnelStep(filter=name, left=round(count, -1)) for name, count in left.items() if name in given]
+async def _funnel(look: Look, given: dict[str, Any], shown: int) -> tuple[list[FunnelStep], FunnelStep | None]:
+    """Return how many each filter leaves of those that the ones before it left, and which one leaves out most.
+
+    All are rounded: one more or less is hidden.
+    """
+    names = [name for name in FILTERS if name in given]
+    left = await look.count_left(names) if names else Left({}, {})
+    steps = [FunnelStep(filter=name, left=round(left.after[name], -1)) for name in names]
+    if "online" in given:  # the last of them, and all who are left are on the page
+        steps.append(FunnelStep(filter="online", left=round(shown, -1)))
+    loosest = max(names, key=lambda name: left.without[name], default=None)
+    gain = round(left.without[loosest], -1) if loosest else 0
+    return steps, FunnelStep(filter=loosest, left=gain) if loosest and gain > round(shown, -1) else None
 
 
 # -- cursors -----------------------------------------------------------------------------------------------------------
@@ -288,9 +307,8 @@ def _read(ctx: Context, what: str, cursor: str | None) -> _Place:
         return _Place(ctx.today, None, ())
     last, pool, day, seen = ctx.services.tokens.read_page(what, cursor)
     marks = urlsafe_b64decode(seen)
-    after = research.Found(0, *last) if last else None
-    if pool:
-        after = Pool(tuple(pool[:2]), tuple(pool[2:]), after)
+    found = research.Found(0, *last) if last else None
+    after = Pool(tuple(pool[:2]), tuple(pool[2:]), found) if pool else found
     return _Place(date.fromisoformat(day), after, struct.unpack(f"<{len(marks) // 4}I", marks))
 
 

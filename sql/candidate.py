@@ -8,7 +8,7 @@ from sql.statement import compile_
 from sql.transaction import Tx
 
 SLOT_DIGITS = 12
-SLOTS = 16**SLOT_DIGITS
+SLOTS = 1 << 4 * SLOT_DIGITS
 """Slots are numbers below this."""
 
 
@@ -39,14 +39,8 @@ class Seen(NamedTuple):
 
 
 _ROW = "LEAST(FLOOR((q.`lat`/%(half_turn)s+%(half)s)*%(rows{0})s),%(rows{0})s-%(one)s)"
-_COLUMNS = (
-    f"GREATEST(%(one)s,FLOOR(%(two)s*%(rows{{0}})s*COS((({_ROW}+%(half)s)/%(rows{{0}})s-%(half)s)*%(pi)s)))"
-)
-_CELL = (
-    "COALESCE("
-    f"{_ROW}*%(row)s+MOD(FLOOR((q.`lon`/%(turn)s+%(half)s)*{_COLUMNS}),{_COLUMNS})"
-    ",%(nowhere)s)"
-)
+_COLUMNS = f"GREATEST(%(one)s,FLOOR(%(two)s*%(rows{{0}})s*COS((({_ROW}+%(half)s)/%(rows{{0}})s-%(half)s)*%(pi)s)))"
+_CELL = f"COALESCE({_ROW}*%(row)s+MOD(FLOOR((q.`lon`/%(turn)s+%(half)s)*{_COLUMNS}),{_COLUMNS}),%(nowhere)s)"
 _MADE = {
     "user_id": "q.`user_id`",
     "slot": "CONV(LEFT(MD5(q.`user_id`),%(slot_digits)s),%(sixteen)s,%(ten)s)",
@@ -100,8 +94,14 @@ _CONSTANTS: dict[str, Any] = {f"rows{level}": rows for level, rows in ROWS.items
     "row": ROW,
     "nowhere": NOWHERE,
     "slot_digits": SLOT_DIGITS,
-    **{"none": 0, "one": 1, "two": 2, "ten": 10, "twelve": 12, "sixteen": 16},
-    **{"yes": True, "empty": ""},
+    "none": 0,
+    "one": 1,
+    "two": 2,
+    "ten": 10,
+    "twelve": 12,
+    "sixteen": 16,
+    "yes": True,
+    "empty": "",
 }
 
 

@@ -88,7 +88,8 @@ class Step(NamedTuple):
     `least` and `most` bound the value; in a pool, the place: bucket times SLOTS plus tie.
     """
 
-    index: str
+    by: str
+    """One of `INDEXES`."""
     keys: tuple[Any, ...]
     low: int = 0
     high: int = SLOTS - 1
@@ -100,7 +101,7 @@ class Step(NamedTuple):
         return self._asdict() | {"keys": self.keys or (None,)}
 
 
-BUCKETS, MOST_TAGS, _FEW_TAGS = 12, 20, 8
+BUCKETS, MOST_TAGS, _FEW_TAGS, _MANY = 12, 20, 8, 10**9
 UNKNOWN_LAST = {"ASC": 999_999, "DESC": -1}
 """The value of those of whom it is not known, by order."""
 INDEXES = ("c1", "c4", "c16", "c64", "c256", "c1024", "born", "fame", "everybody", "tag")
@@ -195,7 +196,8 @@ _PLACE = f"{_RANK}*%(circle)s+{_TIE}"
 def _list(index: str, value: str, order: str) -> Statement:
     beyond = ">" if order == "ASC" else "<"
     return compile_(
-        f"SELECT {'DISTINCT' if index == 'tag' else ''} STRAIGHT_JOIN c.`user_id`,{value} `value`,{_TIE} `tie` FROM {_people(index)} AND {_FITS}"
+        f"SELECT {'DISTINCT' if index == 'tag' else ''} STRAIGHT_JOIN c.`user_id`,{value} `value`,{_TIE} `tie`"
+        f" FROM {_people(index)} AND {_FITS}"
         f" AND {_IN_STEP.format(value=value)}"
         f" HAVING %(value)s IS NULL OR `value`{beyond}%(value)s OR (`value`=%(value)s AND `tie`>%(tie)s)"
         f" ORDER BY `value` {order},`tie` LIMIT %(limit)s"
@@ -217,11 +219,15 @@ def _pool(index: str, order: str) -> Statement:
     )
 
 
-def _count(index: str, upto: int) -> Statement:
-    filters = list(FILTERS.values())[:upto]
+def _count(index: str) -> Statement:
+    """Count who is left after each filter and all before it, then who would be left without each of them."""
+    places = range(len(FILTERS))
+    kept = [places[: n + 1] for n in places] + [[m for m in places if m != n] for n in places]
+    counts = ",".join(f"COUNT(CASE WHEN {' AND '.join(f'd.`f{n}`' for n in some)} THEN %(yes)s END)" for some in kept)
+    conditions = ",".join(f"{condition} `f{n}`" for n, condition in enumerate(FILTERS.values()))
     return compile_(
-        f"SELECT COUNT(*) FROM (SELECT STRAIGHT_JOIN c.`user_id` FROM {_people(index)} AND"
-        f" {' AND '.join((_ELIGIBLE, *filters))} LIMIT %(most_counted)s) d"
+        f"SELECT {counts} FROM (SELECT STRAIGHT_JOIN {conditions} FROM {_people(index)} AND {_ELIGIBLE}"
+        " LIMIT %(many)s) d"
     )
 
 
@@ -231,6 +237,7 @@ _LIST = {
     for sort, value in _VALUES.items()
     for order in UNKNOWN_LAST
 }
+_COUNT = {index: _count(index) for index in INDEXES}
 _POOL = {(index, order): _pool(index, order) for index in INDEXES for order in UNKNOWN_LAST}
 
 
@@ -239,7 +246,7 @@ async def list_found(
 ) -> list[Found]:
     """Return those of a step who are eligible and fit the filters, from a place on; `order` is ASC or DESC."""
     values = search.values() | step.bound() | _place(after) | {"unknown_last": UNKNOWN_LAST[order]}
-    return await tx.many(_LIST[step.index, sort_by, order], Found, **values, limit=limit)
+    return await tx.many(_LIST[step.by, sort_by, order], Found, **values, limit=limit)
 
 
 async def list_pool(
@@ -254,8 +261,27 @@ async def list_pool(
 ) -> list[Scored]:
     """Return the best, or the worst, from a place on, of those of a step who come first by nearness and tie."""
     values = search.values() | step.bound() | _place(after) | {"unknown_last": BUCKETS, "pool": pool}
-    return await tx.many(_POOL[step.index, order], Scored, **values, limit=limit)
+    return await tx.many(_POOL[step.by, order], Scored, **values, limit=limit)
 
 
 def _place(after: Found | None) -> dict[str, Any]:
     return {"value": after and after.value, "tie": after and after.tie}
+
+
+class Left(NamedTuple):
+    """How many are left after each filter and all before it, and how many there would be without each of them."""
+
+    after: dict[str, int]
+    without: dict[str, int]
+
+
+async def count_left(tx: Tx, *, search: Search, step: Step) -> Left:
+    """Count those of a step; whether they are online is not looked at."""
+    counts = await tx.one(_COUNT[step.by], _tuple, **search.values(), **step.bound(), many=_MANY)
+    assert counts is not None, "an aggregate has a row"
+    half = len(FILTERS)
+    return Left(dict(zip(FILTERS, counts[:half], strict=True)), dict(zip(FILTERS, counts[half:], strict=True)))
+
+
+def _tuple(*columns: Any) -> tuple[Any, ...]:
+    return columns

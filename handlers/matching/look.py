@@ -1,15 +1,14 @@
 """Looking people up in an order, stretch by stretch, until there are enough, nobody is left, or time is short."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from handlers.matching.plan import Group, Outlook, stretch
 from sql import research
-from sql.candidate import SLOTS
-from sql.research import BUCKETS, Found, Scored, Search
+from sql.candidate import LEVELS, SLOTS
+from sql.research import BUCKETS, Found, Left, Scored, Search, Step
 from sql.transaction import Tx
-
 
 PLACED, PLACELESS = 400, 100
 """How many make a pool: of those whose distance is known the nearest, and some of those of whom it is not."""
@@ -17,6 +16,14 @@ PLACED, PLACELESS = 400, 100
 _UNBOUNDED = 1_000_000
 _BEFORE_ALL = -1
 _AFTER_ALL = (BUCKETS + 1) * SLOTS
+
+
+_BOUND_BY = {f"c{level}": {"distance_max"} for level in LEVELS} | {
+    "tag": {"tags"},
+    "born": {"age_min", "age_max"},
+    "fame": {"fame_min", "fame_max"},
+}
+"""The filters that an index has seen to."""
 
 
 class Seen(NamedTuple):
@@ -45,17 +52,17 @@ FIRST_POOL = Pool((_BEFORE_ALL, None), (_BEFORE_ALL, None))
 class Look:
     """One search, as long as it takes."""
 
-    def __init__(self, tx: Tx, search: Search, outlook: Outlook, *, order: str, budget: float) -> None:
+    def __init__(self, tx: Tx, search: Search, outlook: Outlook, *, order: str, budget: float, at_most: float) -> None:
         self._tx = tx
         self._search = search
         self._outlook = outlook
         self._order = order
         self._until = _time() + budget
+        self._at_most = _time() + at_most
 
-    @property
-    def is_late(self) -> bool:
-        """Whether time is short."""
-        return _time() > self._until
+    def is_late(self, found: object) -> bool:
+        """Tell whether time is short; as long as nobody was found there is more of it, for an empty page is the truth."""
+        return _time() > (self._until if found else self._at_most)
 
     # -- sorts 1 to 4 --------------------------------------------------------------------------------------------------
 
@@ -78,7 +85,7 @@ class Look:
             if len(found) == wanted:
                 return Seen(found, found[-1])
             at, tie = planned.end, planned.end_tie
-            if self.is_late and at < len(groups):
+            if self.is_late(found) and at < len(groups):
                 return Seen(found, Found(0, groups[at].least, tie - 1), partial=True)
         return Seen(found, None)
 
@@ -97,6 +104,24 @@ class Look:
         }[sort_by]
         groups = known() if self._order == "ASC" else known()[::-1]
         return [*groups, *unknown()]
+
+    # -- what the filters leave ----------------------------------------------------------------------------------------
+
+    async def count_left(self, given: Collection[str]) -> Left:
+        """Return how many each filter leaves; those of all people are counted among some, and multiplied."""
+        step, times = self._outlook.everybody()
+        some = await research.count_left(self._tx, search=self._search, step=step)
+        after, without = ({name: times * count for name, count in counts.items()} for counts in some)
+        if (short := self._outlook.shortcut()) is not None:
+            exact = await research.count_left(self._tx, search=self._search, step=Step(short.by, short.keys))
+            bound = _BOUND_BY[short.by] & set(given)
+            names = list(after)
+            for place, name in enumerate(names):
+                if bound <= set(names[: place + 1]):
+                    after[name] = exact.after[name]
+                if name not in bound:
+                    without[name] = exact.without[name]
+        return Left(after, without)
 
     # -- sort 0 --------------------------------------------------------------------------------------------------------
 
@@ -140,11 +165,11 @@ class Look:
             left = _UNBOUNDED if end is not None else most - people
             planned = stretch(groups, at, tie, wanted=min(left, most), key=self._search.key)
             last = _place(groups, planned.end, planned.end_tie) - 1
-            span = {"least": max(start + 1, _place(groups, at, tie)), "most": last if end is None else min(last, end)}
+            first, last = max(start + 1, _place(groups, at, tie)), last if end is None else min(last, end)
             page = await research.list_pool(
                 self._tx,
                 search=self._search,
-                step=planned.step._replace(**span),
+                step=planned.step._replace(least=first, most=last),
                 pool=left,
                 order=self._order,
                 after=after,
@@ -155,7 +180,7 @@ class Look:
             if end is None and people >= most:
                 return rows, page[0].end, False
             at, tie = planned.end, planned.end_tie
-            if end is None and self.is_late and at < len(groups):
+            if end is None and self.is_late(rows) and at < len(groups):
                 return rows, _place(groups, at, tie) - 1, True
         return rows, _AFTER_ALL if end is None else end, False
 

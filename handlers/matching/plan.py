@@ -22,6 +22,8 @@ _FEW = 4000
 """So many people are looked at in one go without thinking about it."""
 _MANY = 16_000
 """More are not looked at in one go."""
+_SOME = 2000
+"""So many are counted to know how many fit of all."""
 _MORE = 1.2
 """What is expected to fit is taken so much larger, so that one look mostly does."""
 
@@ -33,7 +35,7 @@ class Group(NamedTuple):
     """`circle`: the keys are also those of the smaller circles; `list`: the keys of several add up; `alone`."""
     least: int
     most: int
-    index: str
+    by: str
     keys: tuple[object, ...]
     looked_at: float
     """How many people these keys find, about."""
@@ -61,7 +63,7 @@ def stretch(groups: Sequence[Group], at: int, tie: int, *, wanted: int, key: int
     size = SLOTS >> max(0, math.floor(-math.log2(share)))
     block = tie // size
     low = (block ^ (key // size)) * size
-    step = Step(group.index, group.keys, low, low + size - 1, group.least, group.most)
+    step = Step(group.by, group.keys, low, low + size - 1, group.least, group.most)
     is_last = (block + 1) * size >= SLOTS
     return Stretch(step, at + is_last, 0 if is_last else (block + 1) * size)
 
@@ -84,7 +86,7 @@ def _joined(groups: Sequence[Group]) -> Step:
     largest = max(groups, key=lambda group: group.most)
     keys = largest.keys if largest.kind == "circle" else tuple({key: None for group in groups for key in group.keys})
     least, most = min(group.least for group in groups), max(group.most for group in groups)
-    return Step(largest.index, keys, least=least, most=most)
+    return Step(largest.by, keys, least=least, most=most)
 
 
 class Filters(NamedTuple):
@@ -126,7 +128,9 @@ class Outlook:
         self._age_share = sample.share(sample.born, self._months) if self._months else 1.0
         self._fame_share = sample.share(sample.fame, self._fame) if len(self._fame) <= 100 else 1.0
         self._tag_share = math.prod(sample.share(sample.tags, (tag,)) for tag in filters.tags)
-        self._common_share = _at_least([sample.share(sample.tags, (tag,)) for tag in filters.own_tags], filters.common_min)
+        self._common_share = _at_least(
+            [sample.share(sample.tags, (tag,)) for tag in filters.own_tags], filters.common_min
+        )
 
     @property
     def _share(self) -> float:
@@ -135,8 +139,15 @@ class Outlook:
     def shortcut(self) -> Group | None:
         """Return a way to all who fit that is short enough to look at them all, if there is one."""
         return min(
-            (group for group in self._ways() if group.looked_at <= _FEW), key=lambda group: group.looked_at, default=None
+            (group for group in self._ways() if group.looked_at <= _FEW),
+            key=lambda group: group.looked_at,
+            default=None,
         )
+
+    def everybody(self) -> tuple[Step, int]:
+        """Return some of all people, drawn by chance, and how many times as many there are."""
+        times = 1 << max(0, math.ceil(math.log2(max(self._everybody, 1.0) / _SOME)))
+        return Step("everybody", (), 0, SLOTS // times - 1), times
 
     def _ways(self) -> list[Group]:
         """Return whatever leads to all who fit."""
