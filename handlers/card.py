@@ -86,8 +86,8 @@ def _ten_minutes(moment: datetime) -> datetime:
 async def list_people(ctx: Context, user_ids: list[int]) -> tuple[Viewer, Crowd]:
     """Return the viewer, and what the cards of these people are made of."""
     wanted = list(dict.fromkeys([*user_ids, ctx.user_id]))
-    people = await profile.list_of(ctx.tx, user_ids=wanted)
-    tags = await profile.list_tags(ctx.tx, user_ids=wanted)
+    known = await profile.list_with_tags(ctx.tx, user_ids=wanted)
+    people, tags = {id: row.profile for id, row in known.items()}, {id: row.tags for id, row in known.items()}
     photos = await photo.list_main(ctx.tx, user_ids=user_ids)
     online = await ctx.services.presence.online(user_ids)
     viewer = Viewer(ctx, people[ctx.user_id], tags[ctx.user_id])

@@ -182,6 +182,7 @@ def _search(ctx: Context, viewer: Viewer, given: dict[str, Any], day: date) -> S
         tags=tuple(given.get("tags", ())),
         common_min=given.get("common_tags_min", 0),
         shows_online="online" in given,
+        is_filtered=bool(given),
         active_after=ctx.now - _RECENTLY if given.get("online") else None,
     )
 
@@ -205,6 +206,7 @@ def _look(ctx: Context, search: Search, asked: _Asked) -> Look:
     given = asked.given
     filters = Filters(
         genders=search.genders,
+        own_gender=search.own_gender,
         today=search.today,
         age_min=given.get("age_min"),
         age_max=given.get("age_max"),

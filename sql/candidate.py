@@ -35,7 +35,13 @@ class Seen(NamedTuple):
     c64: int
     c256: int
     c1024: int
+    sex: int
     slot: int
+
+    @property
+    def cells(self) -> tuple[int, ...]:
+        """The cells of all levels."""
+        return self.c1, self.c4, self.c16, self.c64, self.c256, self.c1024
 
 
 _ROW = "LEAST(FLOOR((q.`lat`/%(half_turn)s+%(half)s)*%(rows{0})s),%(rows{0})s-%(one)s)"

@@ -16,14 +16,12 @@ class Found(NamedTuple):
     tie: int
 
 
-class Scored(NamedTuple):
-    """One of a pool in the order of the score; of the pool, how many there are and the last place it reaches to."""
+class Best(NamedTuple):
+    """Of a pool, how many there are, the last place it reaches to, and some in the order of the score."""
 
-    user_id: int
-    value: int
-    tie: int
     people: int
-    end: int
+    end: int | None
+    ranked: list[Found]
 
 
 class Score(NamedTuple):
@@ -68,6 +66,7 @@ class Search(NamedTuple):
     shows_online: bool = False
     """Only those who show whether they are online."""
     active_after: datetime | None = None
+    is_filtered: bool = False
 
     def values(self) -> dict[str, Any]:
         """Return it as the statements take it."""
@@ -75,7 +74,7 @@ class Search(NamedTuple):
         values |= dict(zip("xyz", self.vector or (None, None, None), strict=True))
         values |= {f"cosine{n}": cosine for n, cosine in enumerate(self.cosines)}
         values |= {f"near{n}": points for n, points in enumerate(self.score.near)}
-        values |= {f"rank{n}": n for n in range(BUCKETS)}
+        values |= {f"rank{n}": n for n in range(BUCKETS)} | {"last_rank": BUCKETS - 1}
         values |= {f"own{n}": tag for n, tag in enumerate([*self.own_tags, *[""] * MOST_TAGS][:MOST_TAGS])}
         values |= {"has_tags": bool(self.own_tags), "has_many_tags": len(self.own_tags) > _FEW_TAGS}
         values |= {"tags": self.tags or [""], "tags_wanted": len(self.tags)}
@@ -163,21 +162,18 @@ def _people(index: str) -> str:
     return f"`candidate` c FORCE INDEX (`{index}`){_PAIR}{of_index}c.`gender` IN %(genders*)s"
 
 
-def _by_bucket(result: str, unknown: str) -> str:
-    """Return the CASE that maps the cosine between two cells to one of `result0` … by the bucket it falls in."""
-    steps = "".join(f" WHEN {_DOT}>=%(cosine{n})s THEN %({result}{n})s" for n in range(BUCKETS - 1))
-    return f"CASE WHEN {_DOT} IS NULL THEN %({unknown})s{steps} ELSE %({result}{BUCKETS - 1})s END"
-
-
-_RANK = _by_bucket("rank", "unknown_last")
+# How many buckets end before there, counted from the last; of those whose place is not known, INTERVAL counts -1.
+_RANK = (
+    f"(%(last_rank)s-INTERVAL({_DOT},{','.join(f'%(cosine{n})s' for n in reversed(range(BUCKETS - 1)))}))"
+)
 _VALUES = {
-    1: _RANK,
+    1: f"CASE WHEN {_DOT} IS NULL THEN %(unknown_last)s ELSE {_RANK} END",
     2: f"COALESCE({_AGE},%(unknown_last)s)",
     3: "c.`fame`",
     4: _COMMON,
 }
 _NEAR = (
-    "CASE d.`place` DIV %(circle)s"
+    "CASE d.`rank`"
     + "".join(f" WHEN %(rank{n})s THEN %(near{n})s" for n in range(BUCKETS))
     + " ELSE %(near_unknown)s END"
 )
@@ -190,7 +186,7 @@ _SCORE = (
 )
 _FITS = f"{_ELIGIBLE} AND {' AND '.join(FILTERS.values())} AND {_MAY_BE_ONLINE}"
 _IN_STEP = "{value} BETWEEN %(least)s AND %(most)s"
-_PLACE = f"{_RANK}*%(circle)s+{_TIE}"
+_PLACE = f"({_RANK}*%(circle)s+{_TIE})"
 
 
 def _list(index: str, value: str, order: str) -> Statement:
@@ -204,18 +200,21 @@ def _list(index: str, value: str, order: str) -> Statement:
     )
 
 
-def _pool(index: str, order: str) -> Statement:
-    """The pool is cut by nearness and tie, then it is ordered by score."""
+def _pool(index: str, order: str, fits: str) -> Statement:
+    """The pool is cut by nearness and tie, then it is ordered by score; all of it comes as one row.
+
+    Window functions would take as long again as all the rest.
+    """
     beyond = ">" if order == "ASC" else "<"
     return compile_(
-        "SELECT s.`user_id`,s.`value`,s.`tie`,s.`people`,s.`end` FROM ("
-        f"SELECT d.`user_id`,{_SCORE} `value`,d.`tie`,COUNT(*) OVER () `people`,"
-        "MAX(d.`place`) OVER () `end` FROM ("
-        f"SELECT STRAIGHT_JOIN c.`user_id`,{_PLACE} `place`,{_TIE} `tie`,c.`fame`,{_AGE} `age`,{_COMMON} `common`"
-        f" FROM {_people(index)} AND {_FITS} AND {_IN_STEP.format(value=f'({_PLACE})')}"
-        " ORDER BY `place` LIMIT %(pool)s) d) s"
-        f" WHERE %(value)s IS NULL OR s.`value`{beyond}%(value)s OR (s.`value`=%(value)s AND s.`tie`>%(tie)s)"
-        f" ORDER BY s.`value` {order},s.`tie` LIMIT %(limit)s"
+        "SELECT COUNT(*),MAX(s.`place`),SUBSTRING_INDEX(GROUP_CONCAT(CASE WHEN"
+        f" %(value)s IS NULL OR s.`value`{beyond}%(value)s OR (s.`value`=%(value)s AND s.`tie`>%(tie)s)"
+        " THEN CONCAT_WS(%(between)s,s.`user_id`,s.`value`,s.`tie`) END"
+        f" ORDER BY s.`value` {order},s.`tie`),%(comma)s,%(limit)s) FROM ("
+        f"SELECT d.`user_id`,{_SCORE} `value`,d.`tie`,d.`rank`*%(circle)s+d.`tie` `place` FROM ("
+        f"SELECT STRAIGHT_JOIN c.`user_id`,{_RANK} `rank`,{_TIE} `tie`,c.`fame`,{_AGE} `age`,{_COMMON} `common`"
+        f" FROM {_people(index)} AND {fits} AND {_IN_STEP.format(value=_PLACE)}"
+        " ORDER BY `rank`,`tie` LIMIT %(pool)s) d) s"
     )
 
 
@@ -238,7 +237,12 @@ _LIST = {
     for order in UNKNOWN_LAST
 }
 _COUNT = {index: _count(index) for index in INDEXES}
-_POOL = {(index, order): _pool(index, order) for index in INDEXES for order in UNKNOWN_LAST}
+_POOL = {
+    (index, order, is_filtered): _pool(index, order, _FITS if is_filtered else _ELIGIBLE)
+    for index in INDEXES
+    for order in UNKNOWN_LAST
+    for is_filtered in (False, True)
+}
 
 
 async def list_found(
@@ -258,10 +262,17 @@ async def list_pool(
     order: str,
     after: Found | None,
     limit: int,
-) -> list[Scored]:
+) -> Best:
     """Return the best, or the worst, from a place on, of those of a step who come first by nearness and tie."""
     values = search.values() | step.bound() | _place(after) | {"unknown_last": BUCKETS, "pool": pool}
-    return await tx.many(_POOL[step.by, order], Scored, **values, limit=limit)
+    values |= {"limit": limit, "between": ":", "comma": ","}
+    best = await tx.one(_POOL[step.by, order, search.is_filtered], _best, **values)
+    assert best is not None, "an aggregate has a row"
+    return best
+
+
+def _best(people: int, end: int | None, ranked: str | None) -> Best:
+    return Best(people, end, [Found(*map(int, one.split(":"))) for one in (ranked or "").split(",") if one])
 
 
 def _place(after: Found | None) -> dict[str, Any]:

@@ -351,10 +351,12 @@ async def test_a_search_that_is_cut_short_says_so_and_finds_somebody_if_there_is
     crowd = Crowd(server, 8)
     assert (await bob.research.search()).partial is False, "nobody is there: that is the whole truth"
     everybody = {await crowd.join() for _ in range(40)}
-    page = await bob.research.search(limit=50)
+    page = await bob.research.search(sort_by=1, limit=50)
     assert page.partial and page.funnel is None
     assert 0 < len(page) < 40 and {card.user_id for card in page} < everybody
-    assert [card.score for card in page] == sorted((card.score for card in page), reverse=True)
+    whole = [card async for card in bob.research.all(sort_by=1, limit=50)]
+    assert {card.user_id for card in whole} == everybody, "the cursor goes on where time was short"
+    assert whole == list((await bob.research.search(sort_by=1, limit=50))) + whole[len(page) :]
     one = await crowd.join(tags=["rare"], gps=None)
     assert [card.user_id for card in await bob.research.search(tags=["rare"])] == [one]
 

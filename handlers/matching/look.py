@@ -7,10 +7,10 @@ from typing import NamedTuple
 from handlers.matching.plan import Group, Outlook, stretch
 from sql import research
 from sql.candidate import LEVELS, SLOTS
-from sql.research import BUCKETS, Found, Left, Scored, Search, Step
+from sql.research import BUCKETS, Found, Left, Search, Step
 from sql.transaction import Tx
 
-PLACED, PLACELESS = 400, 100
+PLACED, PLACELESS = 240, 60
 """How many make a pool: of those whose distance is known the nearest, and some of those of whom it is not."""
 
 _UNBOUNDED = 1_000_000
@@ -61,7 +61,7 @@ class Look:
         self._at_most = _time() + at_most
 
     def is_late(self, found: object) -> bool:
-        """Tell whether time is short; as long as nobody was found there is more of it, for an empty page is the truth."""
+        """Tell whether time is short; as long as nobody was found there is more of it: an empty page is the truth."""
         return _time() > (self._until if found else self._at_most)
 
     # -- sorts 1 to 4 --------------------------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ class Look:
         sign = 1 if self._order == "ASC" else -1
         ordered = sorted([*near, *far], key=lambda row: (sign * row.value, row.tie))[:wanted]
         pool = pool._replace(placed=(pool.placed[0], placed_end), placeless=(pool.placeless[0], placeless_end))
-        return [Found(*row[:3]) for row in ordered], pool, is_late or is_later
+        return ordered, pool, is_late or is_later
 
     def _parts(self) -> tuple[list[Group], list[Group]]:
         placed, placeless = self._outlook.by_distance(), self._outlook.of_unknown_distance()
@@ -157,16 +157,16 @@ class Look:
 
     async def _list_part(
         self, groups: Sequence[Group], between: tuple[int, int | None], most: int, after: Found | None, wanted: int
-    ) -> tuple[list[Scored], int, bool]:
+    ) -> tuple[list[Found], int, bool]:
         """Return the best of one part of a pool, where it ends, and whether it ends there for want of time."""
-        (start, end), rows, people = between, list[Scored](), 0
+        (start, end), rows, people = between, list[Found](), 0
         at, tie = _begin(groups, Found(0, *divmod(start, SLOTS))) if start >= 0 else (0, 0)
         while at < len(groups) and (end is None or _place(groups, at, tie) <= end):
             left = _UNBOUNDED if end is not None else most - people
             planned = stretch(groups, at, tie, wanted=min(left, most), key=self._search.key)
             last = _place(groups, planned.end, planned.end_tie) - 1
             first, last = max(start + 1, _place(groups, at, tie)), last if end is None else min(last, end)
-            page = await research.list_pool(
+            best = await research.list_pool(
                 self._tx,
                 search=self._search,
                 step=planned.step._replace(least=first, most=last),
@@ -175,10 +175,10 @@ class Look:
                 after=after,
                 limit=wanted,
             )
-            rows += page
-            people += page[0].people if page else 0
+            rows += best.ranked
+            people += best.people
             if end is None and people >= most:
-                return rows, page[0].end, False
+                return rows, _AFTER_ALL if best.end is None else best.end, False
             at, tie = planned.end, planned.end_tie
             if end is None and self.is_late(rows) and at < len(groups):
                 return rows, _place(groups, at, tie) - 1, True

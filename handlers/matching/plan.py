@@ -14,7 +14,7 @@ from typing import NamedTuple
 from handlers.matching.age import latest_birth
 from handlers.matching.distance import EDGES, Vector
 from handlers.matching.grid import LEVEL_OF, area_share, covers
-from server.ephemeral.sample import Sample
+from server.ephemeral.sample import Sample, kinds_of
 from sql.candidate import NOWHERE, SLOTS
 from sql.research import Step
 
@@ -24,6 +24,10 @@ _MANY = 16_000
 """More are not looked at in one go."""
 _SOME = 2000
 """So many are counted to know how many fit of all."""
+_AS_WELL = 400
+"""So many more are looked at sooner than it takes to look again."""
+_LEAST = 100
+"""Fewer are not looked for: each look takes its time."""
 _MORE = 1.2
 """What is expected to fit is taken so much larger, so that one look mostly does."""
 
@@ -59,7 +63,7 @@ def stretch(groups: Sequence[Group], at: int, tie: int, *, wanted: int, key: int
     if end > at:
         return Stretch(_joined(groups[at:end]), end, 0)
     group = groups[at]
-    share = min(wanted * _MORE / max(group.fitting, 1e-9), _MANY / max(group.looked_at, 1e-9), 1.0)
+    share = min(max(wanted, _LEAST) * _MORE / max(group.fitting, 1e-9), _MANY / max(group.looked_at, 1e-9), 1.0)
     size = SLOTS >> max(0, math.floor(-math.log2(share)))
     block = tie // size
     low = (block ^ (key // size)) * size
@@ -73,10 +77,11 @@ def _whole_groups(groups: Sequence[Group], at: int, wanted: int) -> int:
     end, fitting, looked_at = at, 0.0, 0.0
     while end < len(groups) and fitting < wanted:
         group = groups[end]
+        before, looked_at = looked_at, (0.0 if group.kind == "circle" else looked_at) + group.looked_at
         fitting += group.fitting
-        looked_at = max(looked_at, group.looked_at) if group.kind == "circle" else looked_at + group.looked_at
         is_apart = end > at and (group.kind == "alone" or group.kind != groups[at].kind)
-        if is_apart or looked_at > _FEW or fitting > 2 * _MORE * wanted:
+        is_too_much = fitting > _MORE * wanted and looked_at - before > _AS_WELL
+        if is_apart or looked_at > _FEW or is_too_much:
             break
         end += 1
     return end
@@ -93,6 +98,7 @@ class Filters(NamedTuple):
     """What bounds those who are looked for, as far as it matters here."""
 
     genders: tuple[int, ...]
+    own_gender: int
     today: date
     age_min: int | None = None
     age_max: int | None = None
@@ -122,7 +128,8 @@ class Outlook:
         self._filters = filters
         self._vector = vector
         self._unknown = unknown
-        self._everybody = sample.everybody(filters.genders)
+        self._kinds = kinds_of(filters.genders, filters.own_gender)
+        self._everybody = sample.everybody(self._kinds)
         self._months = months(filters.age_min, filters.age_max, filters.today)
         self._fame = tuple(range(filters.fame_min or 0, (100 if filters.fame_max is None else filters.fame_max) + 1))
         self._age_share = sample.share(sample.born, self._months) if self._months else 1.0
@@ -151,9 +158,8 @@ class Outlook:
 
     def _ways(self) -> list[Group]:
         """Return whatever leads to all who fit."""
-        filters, ways = self._filters, []
-        for tag in filters.tags:
-            ways.append(self._way("tag", (tag,), self._everybody * self._sample.share(self._sample.tags, (tag,))))
+        filters, tags = self._filters, self._sample.tags
+        ways = [self._way("tag", (tag,), self._everybody * self._sample.share(tags, (tag,))) for tag in filters.tags]
         if self._vector and filters.bucket is not None and filters.bucket < _LAST:
             ways.append(self._way(*self._circle(filters.bucket)))
         if self._months:
@@ -169,7 +175,7 @@ class Outlook:
     def _circle(self, bucket: int) -> tuple[str, tuple[int, ...], float]:
         assert self._vector is not None
         cells, level = covers(self._vector)[bucket], LEVEL_OF[bucket]
-        return f"c{level}", cells, self._sample.people(level, cells, self._filters.genders)
+        return f"c{level}", cells, self._sample.people(level, cells, self._kinds)
 
     def by_distance(self) -> list[Group]:
         """Return a group for each bucket of distance within reach, nearest first; nobody's distance may be known."""
@@ -195,7 +201,7 @@ class Outlook:
         if self._vector is None:
             people = self._everybody
             return [Group("alone", self._unknown, self._unknown, "everybody", (), people, people * self._share)]
-        people = self._sample.people(1024, (NOWHERE,), self._filters.genders)
+        people = self._sample.people(1024, (NOWHERE,), self._kinds)
         return [Group("alone", self._unknown, self._unknown, "c1024", (NOWHERE,), people, people * self._share)]
 
     def by_age(self) -> list[Group]:

@@ -10,9 +10,13 @@ from typing import Any
 from sql import candidate
 from sql.candidate import LEVELS, SLOTS, Seen
 
-_PEOPLE = 16_384
+_PEOPLE = 32_768
 """So many at most, however many there are."""
 _PAGE = 500
+
+
+_KINDS = 64
+"""A kind of people is their gender times 8 plus the genders that they seek."""
 
 
 class Sample:
@@ -20,46 +24,51 @@ class Sample:
 
     def __init__(self) -> None:
         self.rate = 0.0
-        self.genders: Counter[int] = Counter()
+        self.kinds: Counter[int] = Counter()
         self.born: Counter[int] = Counter()
         self.fame: Counter[int] = Counter()
         self.tags: Counter[str] = Counter()
-        self._cells: dict[int, Counter[tuple[int, int]]] = {level: Counter() for level in LEVELS}
+        self._cells: dict[int, Counter[int]] = {level: Counter() for level in LEVELS}
 
     async def load(self, read: Callable[[Callable[..., Awaitable[Any]]], Awaitable[Any]]) -> None:
         """Draw a sample anew: all of those with the least slots, fewer of them the more people there are."""
-        drawn, below, after = Sample(), SLOTS, 0
-        seen: list[Seen] = []
+        drawn, below, after, count = Sample(), SLOTS, 0, 0
         while page := await read(
             lambda tx, after=after, below=below: candidate.list_sample(tx, after=after, below=below, limit=_PAGE)
         ):
-            seen += page
+            drawn._count(page)
+            count += len(page)
             after = page[-1].slot
-            if len(seen) >= _PEOPLE:
+            if count >= _PEOPLE:
                 below = after
-        drawn._count(seen, SLOTS / below)
+        drawn.rate = SLOTS / below
         vars(self).update(vars(drawn))
 
-    def _count(self, seen: Iterable[Seen], rate: float) -> None:
-        self.rate = rate
+    def _count(self, seen: Iterable[Seen]) -> None:
         for one in seen:
-            self.genders[one.gender] += 1
+            kind = one.gender * 8 + one.sex
+            self.kinds[kind] += 1
             self.born[one.born] += 1
             self.fame[one.fame] += 1
             self.tags.update(one.tags.split(",") if one.tags else ())
-            for level, cell in zip(LEVELS, one[4:10], strict=True):
-                self._cells[level][cell, one.gender] += 1
+            for level, cell in zip(LEVELS, one.cells, strict=True):
+                self._cells[level][cell * _KINDS + kind] += 1
 
-    def people(self, level: int, cells: Iterable[int], genders: Iterable[int]) -> float:
-        """Return about how many people of these genders there are in these cells."""
-        counts, wanted = self._cells[level], tuple(genders)
-        return self.rate * sum(counts[cell, gender] for cell in cells for gender in wanted if (cell, gender) in counts)
+    def people(self, level: int, cells: Iterable[int], kinds: Iterable[int]) -> float:
+        """Return about how many people of these kinds there are in these cells."""
+        counts, wanted = self._cells[level], tuple(kinds)
+        return self.rate * sum(counts.get(cell * _KINDS + kind, 0) for cell in cells for kind in wanted)
 
-    def everybody(self, genders: Iterable[int]) -> float:
-        """Return about how many people of these genders there are."""
-        return self.rate * sum(self.genders[gender] for gender in genders)
+    def everybody(self, kinds: Iterable[int]) -> float:
+        """Return about how many people of these kinds there are."""
+        return self.rate * sum(self.kinds[kind] for kind in kinds)
 
     def share(self, counts: Counter[Any], keys: Iterable[Any]) -> float:
         """Return what share of all people has one of these keys; never none, for few are too few to be in a sample."""
-        total = self.genders.total()
+        total = self.kinds.total()
         return max(sum(counts[key] for key in keys), 0.5) / total if total else 1.0
+
+
+def kinds_of(genders: Iterable[int], own_gender: int) -> tuple[int, ...]:
+    """Return the kinds of people of these genders who seek somebody of the own one."""
+    return tuple(gender * 8 + sex for gender in genders for sex in range(8) if not sex or sex & own_gender)
