@@ -61,6 +61,7 @@ from server.socket.journal import Journal
 from server.socket.watching import Watching
 from server.socket.who import Who
 from server.unsubscribe import unsubscribe_routes
+from server.upkeep import Upkeep
 from sql.database import Database
 from sql.transaction import Outcome
 
@@ -87,6 +88,7 @@ def create_app(
     hints = Hints(redis, listener, process=services.presence.process)
     attendance, watching = Attendance(services, hints), Watching(services, hints)
     delivery = Delivery(services, hints, attendance, watching, who.still_live)
+    upkeep = Upkeep(services)
     work = {name: partial(do, services) for name in jobs}
     mailer = Mailer(config, services.database, services.tokens, sender(config), clock=clock, ids=ids, jobs=work)
 
@@ -115,12 +117,12 @@ def create_app(
     app.add_routes([web.get("/reset", page("reset.html")), web.get("/reset.js", page("reset.js"))])
     app.add_routes(unsubscribe_routes(services, gateway, deliver))
     loops = (*hints.loops, *attendance.loops, delivery.run, watching.run, mailer.run, gateway.sweep)
-    sweeps = (services.photos.run, Expiry(services).run, Reminders(services, deliver).run)
+    sweeps = (services.photos.run, Expiry(services).run, Reminders(services, deliver).run, upkeep.run)
     app.cleanup_ctx.append(_background(*loops, *sweeps, metrics.lag.run, failures=metrics.failures))
 
     async def know_places(app: web.Application) -> None:
         await services.places.load(services.read)
-        await services.sample.load(services.read)
+        await upkeep.begin()
 
     async def say_goodbye(app: web.Application) -> None:
         await drain(gateway, dispatcher)

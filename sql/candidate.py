@@ -22,6 +22,10 @@ NOWHERE = 2**32 - 1
 """The cell of those whose place is not known, or hidden."""
 
 
+class _User(NamedTuple):
+    user_id: int
+
+
 class Seen(NamedTuple):
     """What a sample tells of somebody."""
 
@@ -71,7 +75,7 @@ _SOURCE = (
     " WHERE t.`user_id`=p.`user_id`),%(empty)s) `tags`"
     " FROM `profile` p WHERE p.`found`=%(yes)s AND p.`user_id` BETWEEN %(first)s AND %(last)s"
 )
-_WRITE = compile_(
+WRITE = compile_(
     f"INSERT INTO `candidate` ({','.join(f'`{name}`' for name in _MADE)})"
     f" SELECT {','.join(_MADE.values())} FROM ({_SOURCE}) q"
     f" ON DUPLICATE KEY UPDATE {','.join(f'`{name}`=VALUES(`{name}`)' for name in _MADE if name != 'user_id')}"
@@ -80,7 +84,11 @@ _DROP = compile_(
     "DELETE c FROM `candidate` c LEFT JOIN `profile` p ON p.`user_id`=c.`user_id`"
     " WHERE c.`user_id` BETWEEN %(first)s AND %(last)s AND (p.`found` IS NULL OR p.`found`=%(no)s)"
 )
-_IS_EMPTY = compile_("SELECT `user_id` FROM `candidate` LIMIT %(one)s")
+_LAST_FOUND = compile_("SELECT `user_id` FROM `profile` WHERE `found`=%(yes)s ORDER BY `user_id` DESC LIMIT %(one)s")
+_GET = compile_("SELECT `user_id` FROM `candidate` WHERE `user_id`=%(user_id)s")
+_LOCK_AFTER = compile_(
+    "SELECT `user_id` FROM `profile` WHERE `user_id`>%(after)s ORDER BY `user_id` LIMIT %(limit)s FOR UPDATE"
+)
 _LIST_SAMPLE = compile_(
     f"SELECT {','.join(f'`{name}`' for name in Seen._fields)} FROM `candidate` FORCE INDEX (`slot`)"
     " WHERE `slot`>%(after)s AND `slot`<%(below)s ORDER BY `slot` LIMIT %(limit)s"
@@ -92,7 +100,7 @@ def slot_of(user_id: int) -> int:
     return int(hashlib.md5(str(user_id).encode(), usedforsecurity=False).hexdigest()[:SLOT_DIGITS], 16)
 
 
-_CONSTANTS: dict[str, Any] = {f"rows{level}": rows for level, rows in ROWS.items()} | {
+CONSTANTS: dict[str, Any] = {f"rows{level}": rows for level, rows in ROWS.items()} | {
     "pi": math.pi,
     "turn": math.tau,
     "half_turn": math.pi,
@@ -109,17 +117,27 @@ _CONSTANTS: dict[str, Any] = {f"rows{level}": rows for level, rows in ROWS.items
     "yes": True,
     "empty": "",
 }
+"""What `WRITE` reckons with."""
 
 
 async def refresh(tx: Tx, *, first: int, last: int) -> None:
     """Make the rows of these people anew; the caller holds their profiles, or writes them in this transaction."""
     await tx.write(_DROP, first=first, last=last, no=False)
-    await tx.write(_WRITE, first=first, last=last, **_CONSTANTS)
+    await tx.write(WRITE, first=first, last=last, **CONSTANTS)
 
 
-async def is_empty(tx: Tx) -> bool:
-    """Tell whether there are none."""
-    return await tx.scalar(_IS_EMPTY, one=1) is None
+async def is_whole(tx: Tx) -> bool:
+    """Tell whether whoever should be found is among them: they are made in the order of their ids."""
+    last = await tx.scalar(_LAST_FOUND, yes=True, one=1)
+    return last is None or await tx.scalar(_GET, user_id=last) is not None
+
+
+async def fill(tx: Tx, *, after: int, limit: int) -> list[int]:
+    """Make the rows of the next so many people after an id, and return their ids."""
+    ids = [row.user_id for row in await tx.many(_LOCK_AFTER, _User, after=after, limit=limit)]
+    if ids:
+        await refresh(tx, first=ids[0], last=ids[-1])
+    return ids
 
 
 async def list_sample(tx: Tx, *, after: int, below: int, limit: int) -> list[Seen]:

@@ -32,3 +32,11 @@ CREATE TABLE IF NOT EXISTS candidate (
     KEY fame (fame, gender, slot, sex, birth_date),
     KEY everybody (gender, slot, sex, birth_date, fame)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- Whose fame is to be reckoned anew, because somebody has come to like them, or no longer does, on that day.
+CREATE TABLE IF NOT EXISTS popularity (
+    user_id BIGINT UNSIGNED NOT NULL,
+    day DATE NOT NULL,
+    PRIMARY KEY (user_id, day),
+    KEY day (day, user_id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
