@@ -5,14 +5,17 @@ the circle, never less.
 """
 
 import math
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from handlers.matching.cells import EARTH_KM
 from handlers.matching.distance import EDGES, REACH, Vector
-from sql.candidate import ROW, ROWS
+from sql.candidate import LEVELS, ROW, ROWS
 
 LEVEL_OF = (1, 1, 4, 4, 16, 16, 64, 64, 256, 256, 1024)
 """The grid for the circle of each bucket but the last: its cells are so many that they fit the circle, but few."""
+
+_HALF_DIAGONAL = 0.9
+"""More than half the diagonal of a cell, in edges: cells near the poles are a little wider than high."""
 
 _SLACK, _SLACK_KM = 1.002, 0.01
 """What circles are drawn larger by, so that no rounding of floats leaves anybody out."""
@@ -22,6 +25,48 @@ _SLACK, _SLACK_KM = 1.002, 0.01
 def covers(middle: Vector) -> tuple[tuple[int, ...], ...]:
     """Return, for each bucket but the last, the cells that the circle around a middle touches."""
     return tuple(_cover(middle, reach, level) for reach, level in zip(REACH, LEVEL_OF, strict=True))
+
+
+@lru_cache(4096)
+def ring(middle: Vector, bucket: int, level: int) -> tuple[int, ...]:
+    """Return the cells of a level that may hold somebody in a bucket: those not wholly in the circle before."""
+    is_own = level == LEVEL_OF[bucket]
+    cells = covers(middle)[bucket] if is_own else _cover(middle, REACH[bucket], level)
+    if bucket == 0:
+        return cells
+    return tuple(cell for cell in cells if not _is_inside(middle, REACH[bucket - 1], level, cell))
+
+
+@lru_cache(4096)
+def beyond(middle: Vector) -> tuple[int, ...]:
+    """Return the largest cells that may hold somebody in the last bucket."""
+    return tuple(cell for cell in _all_cells(LEVELS[-1]) if not _is_inside(middle, REACH[-1], LEVELS[-1], cell))
+
+
+def _is_inside(middle: Vector, reach: float, level: int, cell: int) -> bool:
+    """Tell whether all of a cell is within reach, with something to spare."""
+    angle = (reach / _SLACK - _SLACK_KM - _HALF_DIAGONAL * level) / EARTH_KM
+    if angle <= 0:
+        return False
+    one = _middle_of(level, cell)
+    return sum(a * b for a, b in zip(middle, one, strict=True)) > math.cos(angle)
+
+
+def _middle_of(level: int, cell: int) -> Vector:
+    row, column = divmod(cell, ROW)
+    lat = ((row + 0.5) / ROWS[level] - 0.5) * math.pi
+    lon = ((column + 0.5) / _count_columns(row, ROWS[level]) - 0.5) * math.tau
+    return math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat)
+
+
+@cache
+def _all_cells(level: int) -> tuple[int, ...]:
+    count = ROWS[level]
+    return tuple(row * ROW + column for row in range(count) for column in range(_count_columns(row, count)))
+
+
+def _count_columns(row: int, count: int) -> int:
+    return max(1, math.floor(2 * count * math.cos(((row + 0.5) / count - 0.5) * math.pi)))
 
 
 def _cover(middle: Vector, reach: float, level: int) -> tuple[int, ...]:
@@ -36,7 +81,7 @@ def _cover(middle: Vector, reach: float, level: int) -> tuple[int, ...]:
 
 def _columns(lat: float, lon: float, angle: float, row: int, count: int) -> list[int]:
     """Return the cells of a row that a circle touches."""
-    columns = max(1, math.floor(2 * count * math.cos(((row + 0.5) / count - 0.5) * math.pi)))
+    columns = _count_columns(row, count)
     width = _half_width(lat, angle, (row / count - 0.5) * math.pi, ((row + 1) / count - 0.5) * math.pi)
     west, east = (math.floor((edge / math.tau + 0.5) * columns) for edge in (lon - width, lon + width))
     if east - west + 1 >= columns:

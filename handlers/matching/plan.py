@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from handlers.matching.age import latest_birth
 from handlers.matching.distance import EDGES, Vector
-from handlers.matching.grid import LEVEL_OF, area_share, covers
+from handlers.matching.grid import LEVEL_OF, area_share, beyond, covers, ring
 from server.ephemeral.sample import Sample, kinds_of
 from sql.candidate import NOWHERE, SLOTS
 from sql.research import Step
@@ -45,6 +45,8 @@ class Group(NamedTuple):
     """How many people these keys find, about."""
     fitting: float
     """How many of them have the value and fit the filters, about."""
+    joined: "tuple[str, tuple[object, ...], float] | None" = None
+    """What to go by for this and all smaller circles together, and how many people that leads to."""
 
 
 class Stretch(NamedTuple):
@@ -77,7 +79,11 @@ def _whole_groups(groups: Sequence[Group], at: int, wanted: int) -> int:
     end, fitting, looked_at = at, 0.0, 0.0
     while end < len(groups) and fitting < wanted:
         group = groups[end]
-        before, looked_at = looked_at, (0.0 if group.kind == "circle" else looked_at) + group.looked_at
+        before = looked_at
+        if group.joined:
+            looked_at = group.joined[2] if end > at else group.looked_at
+        else:
+            looked_at += group.looked_at
         fitting += group.fitting
         is_apart = end > at and (group.kind == "alone" or group.kind != groups[at].kind)
         is_too_much = fitting > _MORE * wanted and looked_at - before > _AS_WELL
@@ -89,9 +95,10 @@ def _whole_groups(groups: Sequence[Group], at: int, wanted: int) -> int:
 
 def _joined(groups: Sequence[Group]) -> Step:
     largest = max(groups, key=lambda group: group.most)
-    keys = largest.keys if largest.kind == "circle" else tuple({key: None for group in groups for key in group.keys})
-    least, most = min(group.least for group in groups), max(group.most for group in groups)
-    return Step(largest.by, keys, least=least, most=most)
+    by, keys = largest.by, tuple({key: None for group in groups for key in group.keys})
+    if len(groups) > 1 and largest.joined:
+        by, keys, _ = largest.joined
+    return Step(by, keys, least=min(group.least for group in groups), most=largest.most)
 
 
 class Filters(NamedTuple):
@@ -115,6 +122,8 @@ class Filters(NamedTuple):
 _AGES = range(18, 121)
 _HERE = 0.05
 """What share of all is expected to be here."""
+_MOST_PEOPLE = 0.3
+"""Where so large a share of those who are found is wanted, there is no need to look more closely."""
 _LAST = len(EDGES) - 1
 _ALL = -(10**6), 10**6
 
@@ -184,15 +193,29 @@ class Outlook:
         groups, inside = [], 0.0
         last = _LAST if self._filters.bucket is None else self._filters.bucket
         for bucket in range(min(last, _LAST - 1) + 1):
-            index, cells, people = self._circle(bucket)
-            within = people * area_share(bucket, len(cells))
+            circle = self._circle(bucket)
+            within = circle[2] * area_share(bucket, len(circle[1]))
             fitting = max(within - inside, 0.0) * self._share
-            groups.append(Group("circle", bucket, bucket, index, cells, people, fitting))
+            by, cells, people = self._ring(bucket, LEVEL_OF[bucket])
+            if people > _FEW and fitting < people * _MOST_PEOPLE and LEVEL_OF[bucket] > 1:
+                by, cells, people = self._ring(bucket, LEVEL_OF[bucket] // 4)  # most of them live farther inside
+            groups.append(Group("circle", bucket, bucket, by, cells, people, fitting, circle))
             inside = max(within, inside)
         if last == _LAST:
-            fitting = max(self._everybody - inside, 0.0) * self._share
-            groups.append(Group("alone", _LAST, _LAST, "everybody", (), self._everybody, fitting))
+            groups.append(self._far(max(self._everybody - inside, 0.0)))
         return groups
+
+    def _ring(self, bucket: int, level: int) -> tuple[str, tuple[int, ...], float]:
+        assert self._vector is not None
+        cells = ring(self._vector, bucket, level)
+        return f"c{level}", cells, self._sample.people(level, cells, self._kinds)
+
+    def _far(self, people: float) -> Group:
+        """Return the group of those beyond the last circle: by all cells there are, if it has but few of all people."""
+        assert self._vector is not None
+        if people > self._everybody * _MOST_PEOPLE:
+            return Group("alone", _LAST, _LAST, "everybody", (), self._everybody, people * self._share)
+        return Group("alone", _LAST, _LAST, f"c{LEVEL_OF[-1]}", beyond(self._vector), people, people * self._share)
 
     def of_unknown_distance(self) -> list[Group]:
         """Return the group of those whose distance is not known; everybody, if that is so for the viewer."""
