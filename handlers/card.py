@@ -8,7 +8,7 @@ from handlers.matching.distance import bucket
 from handlers.matching.score import points
 from server.context import Context
 from server.wire.answers import Card, Message, OwnProfile, Presence, iso
-from sql import message, photo, profile
+from sql import card, message, photo, profile
 from sql.photo import Photo
 from sql.profile import Profile
 
@@ -86,9 +86,10 @@ def _ten_minutes(moment: datetime) -> datetime:
 async def list_people(ctx: Context, user_ids: list[int]) -> tuple[Viewer, Crowd]:
     """Return the viewer, and what the cards of these people are made of."""
     wanted = list(dict.fromkeys([*user_ids, ctx.user_id]))
-    known = await profile.list_with_tags(ctx.tx, user_ids=wanted)
-    people, tags = {id: row.profile for id, row in known.items()}, {id: row.tags for id, row in known.items()}
-    photos = await photo.list_main(ctx.tx, user_ids=user_ids)
+    known = await card.list_known(ctx.tx, user_ids=wanted)
+    people = {row.profile.user_id: row.profile for row in known}
+    tags = {row.profile.user_id: row.tags for row in known}
+    photos = {row.profile.user_id: row.photo for row in known if row.photo}
     online = await ctx.services.presence.online(user_ids)
     viewer = Viewer(ctx, people[ctx.user_id], tags[ctx.user_id])
     return viewer, Crowd(people, tags, photos, online)

@@ -58,13 +58,6 @@ class Profile(NamedTuple):
         return [name for name, bit in GENDERS.items() if bit & self.sex]
 
 
-class Known(NamedTuple):
-    """A profile and its tags."""
-
-    profile: Profile
-    tags: list[str]
-
-
 class _User(NamedTuple):
     user_id: int
 
@@ -98,14 +91,6 @@ _SELECT = (
 )
 _GET = compile_(_SELECT.where(profile.user_id == P("user_id")))
 _LIST = compile_(_SELECT.where(profile.user_id.isin(each("user_ids"))))
-_LIST_WITH_TAGS = compile_(
-    str(_SELECT.where(profile.user_id.isin(each("user_ids")))).replace(
-        " FROM ",
-        ",(SELECT GROUP_CONCAT(t.`tag` ORDER BY t.`position`) FROM `profile_tag` t"
-        " WHERE t.`user_id`=`profile`.`user_id`) FROM ",
-        1,
-    )
-)
 _LIST_WITH_RECEIPTS = compile_(
     MySQLQuery.from_(profile)
     .select(profile.user_id)
@@ -163,17 +148,6 @@ async def list_tags(tx: Tx, *, user_ids: list[int]) -> dict[int, list[str]]:
     for row in await tx.many(_LIST_TAGS, _Tag, user_ids=user_ids) if user_ids else []:
         tags[row.user_id].append(row.tag)
     return tags
-
-
-async def list_with_tags(tx: Tx, *, user_ids: list[int]) -> dict[int, Known]:
-    """Return those of these profiles that exist, and the tags of each in their own order."""
-    if not user_ids:
-        return {}
-    return {row.profile.user_id: row for row in await tx.many(_LIST_WITH_TAGS, _known, user_ids=user_ids)}
-
-
-def _known(*columns: Any) -> Known:
-    return Known(Profile(*columns[:-1]), columns[-1].split(",") if columns[-1] else [])
 
 
 async def list_with_receipts(tx: Tx, *, user_ids: list[int]) -> set[int]:

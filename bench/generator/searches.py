@@ -17,7 +17,7 @@ class Seeker:
     """Somebody who looks, page after page."""
 
     def __init__(self, client: Client) -> None:
-        self._client = client
+        self.client = client
         self._answer: asyncio.Future[bytes] | None = None
         client.on_ack = self._acked
 
@@ -30,7 +30,7 @@ class Seeker:
         self._answer = asyncio.get_running_loop().create_future()
         frame = frames.event("research", fields, id=1)
         begun = perf_counter()
-        self._client.send(frame)
+        self.client.send(frame)
         answer = await self._answer
         took = perf_counter() - begun
         [said] = json.loads(answer)
@@ -72,7 +72,7 @@ async def searches(
     seconds = perf_counter() - begun
     cpu = {name: cpu_seconds(pid) - used[name] for name, pid in pids.items()}
     for seeker in seekers:
-        seeker._client.close()
+        seeker.client.close()
     slowest = sorted(zip(times, (asked for _, asked in jobs), strict=True), key=lambda one: -one[0])[:5]
     return {
         "seconds": seconds,
