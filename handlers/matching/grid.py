@@ -32,7 +32,7 @@ def ring(middle: Vector, bucket: int, level: int) -> tuple[int, ...]:
     """Return the cells of a level that may hold somebody in a bucket: those not wholly in the circle before."""
     is_own = level == LEVEL_OF[bucket]
     cells = covers(middle)[bucket] if is_own else _cover(middle, REACH[bucket], level)
-    if bucket == 0:
+    if bucket == 0 or REACH[bucket - 1] <= _HALF_DIAGONAL * level:
         return cells
     return tuple(cell for cell in cells if not _is_inside(middle, REACH[bucket - 1], level, cell))
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from handlers.matching.plan import Group, Outlook, stretch
+from handlers.matching.plan import Group, Outlook, bounds_of, followed, stretch
 from sql import research
 from sql.candidate import LEVELS, SLOTS
 from sql.research import BUCKETS, Found, Left, Search, Step
@@ -86,14 +86,13 @@ class Look:
                 return Seen(found, found[-1])
             at, tie = planned.end, planned.end_tie
             if self.is_late(found) and at < len(groups):
-                return Seen(found, Found(0, groups[at].least, tie - 1), partial=True)
+                return Seen(found, Found(0, bounds_of(groups)[at][0], tie - 1), partial=True)
         return Seen(found, None)
 
-    def _groups(self, sort_by: int) -> list[Group]:
+    def _groups(self, sort_by: int) -> Sequence[Group]:
         outlook = self._outlook
         if (short := outlook.shortcut()) is not None:
             return [short]
-        groups: list[Group]
         if sort_by == 4:
             groups = outlook.by_common_tags()
             return groups if self._order == "DESC" else groups[::-1]
@@ -102,8 +101,10 @@ class Look:
             2: (outlook.by_age, outlook.of_unknown_age),
             3: (outlook.by_fame, list[Group]),
         }[sort_by]
-        groups = known() if self._order == "ASC" else known()[::-1]
-        return [*groups, *unknown()]
+        last = list(unknown())
+        if self._order == "DESC":
+            return [*known()[::-1], *last]
+        return followed(known(), last)
 
     # -- what the filters leave ----------------------------------------------------------------------------------------
 
@@ -146,7 +147,7 @@ class Look:
         pool = pool._replace(placed=(pool.placed[0], placed_end), placeless=(pool.placeless[0], placeless_end))
         return ordered, pool, is_late or is_later
 
-    def _parts(self) -> tuple[list[Group], list[Group]]:
+    def _parts(self) -> tuple[Sequence[Group], Sequence[Group]]:
         placed, placeless = self._outlook.by_distance(), self._outlook.of_unknown_distance()
         if (short := self._outlook.shortcut()) is None:
             return placed, placeless
@@ -187,9 +188,9 @@ class Look:
 
 def _begin(groups: Sequence[Group], after: Found) -> tuple[int, int]:
     """Return the group and the tie to go on with after a place."""
-    for at, group in enumerate(groups):
-        if group.least <= after.value <= group.most:
-            if group.least < group.most:
+    for at, (least, most) in enumerate(bounds_of(groups)):
+        if least <= after.value <= most:
+            if least < most:
                 return at, 0
             return (at, after.tie + 1) if after.tie + 1 < SLOTS else (at + 1, 0)
     return len(groups), 0
@@ -197,7 +198,8 @@ def _begin(groups: Sequence[Group], after: Found) -> tuple[int, int]:
 
 def _place(groups: Sequence[Group], at: int, tie: int) -> int:
     """Return the place in a pool's order at which a group, and a tie in it, begin."""
-    return groups[at].least * SLOTS + tie if at < len(groups) else (groups[-1].most + 1) * SLOTS
+    bounds = bounds_of(groups)
+    return bounds[at][0] * SLOTS + tie if at < len(bounds) else (bounds[-1][1] + 1) * SLOTS
 
 
 def _time() -> float:

@@ -7,9 +7,10 @@ many it has.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 from handlers.matching.age import latest_birth
 from handlers.matching.distance import EDGES, Vector
@@ -47,6 +48,35 @@ class Group(NamedTuple):
     """How many of them have the value and fit the filters, about."""
     joined: "tuple[str, tuple[object, ...], float] | None" = None
     """What to go by for this and all smaller circles together, and how many people that leads to."""
+
+
+class Groups(Sequence[Group]):
+    """Groups that are made when they are looked at: mostly the first few are enough."""
+
+    def __init__(self, bounds: list[tuple[int, int]], make: Callable[[int], Group]) -> None:
+        """`bounds`: of the values of each."""
+        self.bounds = bounds
+        self._make = cache(make)
+
+    def __len__(self) -> int:
+        return len(self.bounds)
+
+    def __getitem__(self, at: Any) -> Any:
+        """Return one, or some."""
+        return (
+            [self[one] for one in range(len(self))[at]] if isinstance(at, slice) else self._make(range(len(self))[at])
+        )
+
+
+def bounds_of(groups: Sequence[Group]) -> list[tuple[int, int]]:
+    """Return the least and the most value of each."""
+    return groups.bounds if isinstance(groups, Groups) else [(group.least, group.most) for group in groups]
+
+
+def followed(groups: Sequence[Group], last: Sequence[Group]) -> Sequence[Group]:
+    """Return the groups, and some after them."""
+    bounds, count = [*bounds_of(groups), *bounds_of(last)], len(groups)
+    return Groups(bounds, lambda at: groups[at] if at < count else last[at - count])
 
 
 class Stretch(NamedTuple):
@@ -186,24 +216,29 @@ class Outlook:
         cells, level = covers(self._vector)[bucket], LEVEL_OF[bucket]
         return f"c{level}", cells, self._sample.people(level, cells, self._kinds)
 
-    def by_distance(self) -> list[Group]:
+    def by_distance(self) -> Sequence[Group]:
         """Return a group for each bucket of distance within reach, nearest first; nobody's distance may be known."""
         if self._vector is None:
             return []
-        groups, inside = [], 0.0
         last = _LAST if self._filters.bucket is None else self._filters.bucket
-        for bucket in range(min(last, _LAST - 1) + 1):
-            circle = self._circle(bucket)
-            within = circle[2] * area_share(bucket, len(circle[1]))
-            fitting = max(within - inside, 0.0) * self._share
+        return Groups([(bucket, bucket) for bucket in range(last + 1)], self._at_distance)
+
+    def _at_distance(self, bucket: int) -> Group:
+        inside = self._within(bucket - 1) if bucket else 0.0
+        if bucket == _LAST:
+            return self._far(max(self._everybody - inside, 0.0))
+        circle = by, cells, people = self._circle(bucket)
+        fitting = max(self._within(bucket) - inside, 0.0)
+        if people > _FEW:
             by, cells, people = self._ring(bucket, LEVEL_OF[bucket])
             if people > _FEW and fitting < people * _MOST_PEOPLE and LEVEL_OF[bucket] > 1:
                 by, cells, people = self._ring(bucket, LEVEL_OF[bucket] // 4)  # most of them live farther inside
-            groups.append(Group("circle", bucket, bucket, by, cells, people, fitting, circle))
-            inside = max(within, inside)
-        if last == _LAST:
-            groups.append(self._far(max(self._everybody - inside, 0.0)))
-        return groups
+        return Group("circle", bucket, bucket, by, cells, people, fitting * self._share, circle)
+
+    def _within(self, bucket: int) -> float:
+        """Return about how many people there are within the circle of a bucket."""
+        _, cells, people = self._circle(bucket)
+        return people * area_share(bucket, len(cells))
 
     def _ring(self, bucket: int, level: int) -> tuple[str, tuple[int, ...], float]:
         assert self._vector is not None

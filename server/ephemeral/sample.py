@@ -15,10 +15,6 @@ _PEOPLE = 32_768
 _PAGE = 500
 
 
-_KINDS = 64
-"""A kind of people is their gender times 8 plus the genders that they seek."""
-
-
 class Sample:
     """Counts, each to be multiplied by `rate`."""
 
@@ -28,7 +24,8 @@ class Sample:
         self.born: Counter[int] = Counter()
         self.fame: Counter[int] = Counter()
         self.tags: Counter[str] = Counter()
-        self._cells: dict[int, Counter[int]] = {level: Counter() for level in LEVELS}
+        self._cells: dict[int, dict[int, dict[int, int]]] = {level: {} for level in LEVELS}
+        """By level and cell: how many of each kind."""
 
     async def load(self, read: Callable[[Callable[..., Awaitable[Any]]], Awaitable[Any]]) -> None:
         """Draw a sample anew: all of those with the least slots, fewer of them the more people there are."""
@@ -52,12 +49,16 @@ class Sample:
             self.fame[one.fame] += 1
             self.tags.update(one.tags.split(",") if one.tags else ())
             for level, cell in zip(LEVELS, one.cells, strict=True):
-                self._cells[level][cell * _KINDS + kind] += 1
+                there = self._cells[level].setdefault(cell, {})
+                there[kind] = there.get(kind, 0) + 1
 
     def people(self, level: int, cells: Iterable[int], kinds: Iterable[int]) -> float:
         """Return about how many people of these kinds there are in these cells."""
-        counts, wanted = self._cells[level], tuple(kinds)
-        return self.rate * sum(counts.get(cell * _KINDS + kind, 0) for cell in cells for kind in wanted)
+        populated, wanted, count = self._cells[level], frozenset(kinds), 0
+        for cell in cells:
+            if (there := populated.get(cell)) is not None:
+                count += sum(number for kind, number in there.items() if kind in wanted)
+        return self.rate * count
 
     def everybody(self, kinds: Iterable[int]) -> float:
         """Return about how many people of these kinds there are."""
@@ -70,5 +71,5 @@ class Sample:
 
 
 def kinds_of(genders: Iterable[int], own_gender: int) -> tuple[int, ...]:
-    """Return the kinds of people of these genders who seek somebody of the own one."""
+    """Return the kinds (gender times 8 plus those sought) of people of these genders who seek somebody of the own one."""
     return tuple(gender * 8 + sex for gender in genders for sex in range(8) if not sex or sex & own_gender)
