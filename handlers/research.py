@@ -45,7 +45,7 @@ _RECENTLY = timedelta(minutes=15)
 _PATIENCE = 0.6
 """What part of the time that an event may wait for the database a search takes that finds nobody."""
 
-_MARKS = 500
+_MARKS = 450
 """So many people who were shown last are kept in mind, in four bytes each, for a cursor of 4000 characters at most."""
 
 

@@ -71,5 +71,5 @@ class Sample:
 
 
 def kinds_of(genders: Iterable[int], own_gender: int) -> tuple[int, ...]:
-    """Return the kinds (gender times 8 plus those sought) of people of these genders who seek somebody of the own one."""
+    """Return the kinds of people of these genders who seek the own one; a kind is gender times 8 plus those sought."""
     return tuple(gender * 8 + sex for gender in genders for sex in range(8) if not sex or sex & own_gender)
