@@ -71,9 +71,9 @@ class Population:
 
 
 def folder_of(users: int) -> Path:
-    """Return where so many people are kept: in MATCHA_BENCH_CACHE, or beside other programs' caches."""
+    """Return where so many people are kept: in BENCH_CACHE, or beside other programs' caches."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("MATCHA_BENCH_CACHE") or Path(cache) / "matcha-bench") / f"people-{users}"
+    return Path(os.environ.get("BENCH_CACHE") or Path(cache) / "matcha-bench") / f"people-{users}"
 
 
 @contextmanager

@@ -50,12 +50,15 @@ class _Asker:
         self._pids = {"server": served.pid} | people.pids
         self._auths = people.auths(bench.size(2000, 6))
 
-    def ask(self, fields: list[dict[str, Any]], *, pages: int = 1, at_a_time: int = 1) -> dict[str, Any]:
-        """Return the result of the generator: the people ask one after another, what comes in turn."""
+    def ask(
+        self, fields: list[dict[str, Any]], *, pages: int = 1, at_a_time: int = 1, people: int | None = None
+    ) -> dict[str, Any]:
+        """Return the result of the generator: so many of the people ask one after another, what comes in turn."""
         asked = {"port": self._served.port, "pids": self._pids, "pages": pages, "at_a_time": at_a_time}
         with self._bench.ground.generator() as generator:
-            fields = [fields[place % len(fields)] for place in range(len(self._auths))]
-            result = generator.run("searches", at_most=1800.0, auths=self._auths, fields=fields, **asked)
+            auths = self._auths[:people]
+            fields = [fields[place % len(fields)] for place in range(len(auths))]
+            result = generator.run("searches", at_most=1800.0, auths=auths, fields=fields, **asked)
         return dict(result)
 
 
@@ -72,7 +75,7 @@ def _lines(bench: Bench, users: int, *, beside: tuple[str, float]) -> list[Line]
         asker.ask([{}])
         first = asker.ask([{}])
         others = asker.ask(_COMBINATIONS)
-        tenth = asker.ask([{"sort_by": sort_by} for sort_by in range(5)], pages=10)
+        tenth = asker.ask([{"sort_by": sort_by} for sort_by in range(5)], pages=10, people=300)
         crowd = asker.ask([{}], at_a_time=64)
         scan = people.full_scan(5)
     count = first["times"]["count"]
