@@ -1,5 +1,6 @@
 """Cards, profiles and messages as one viewer may see them."""
 
+import asyncio
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -86,11 +87,12 @@ def _ten_minutes(moment: datetime) -> datetime:
 async def list_people(ctx: Context, user_ids: list[int]) -> tuple[Viewer, Crowd]:
     """Return the viewer, and what the cards of these people are made of."""
     wanted = list(dict.fromkeys([*user_ids, ctx.user_id]))
-    known = await card.list_known(ctx.tx, user_ids=wanted)
+    known, online = await asyncio.gather(
+        card.list_known(ctx.tx, user_ids=wanted), ctx.services.presence.online(user_ids)
+    )
     people = {row.profile.user_id: row.profile for row in known}
     tags = {row.profile.user_id: row.tags for row in known}
     photos = {row.profile.user_id: row.photo for row in known if row.photo}
-    online = await ctx.services.presence.online(user_ids)
     viewer = Viewer(ctx, people[ctx.user_id], tags[ctx.user_id])
     return viewer, Crowd(people, tags, photos, online)
 

@@ -308,11 +308,16 @@ async def test_nobody_is_looked_for_among_those_who_were_not_seen_lately(server,
 async def test_who_comes_back_after_long_is_found_among_those_who_are_here(server, people):
     bob, anna = await people("bob"), await people("anna")
     await anna.close()
+    await until(lambda: is_noted(server, anna))
     await server.database.fetch("UPDATE profile SET active_at = '2020-01-01' WHERE user_id = %s", anna.id)
     assert await names(bob, online=True) == []
     async with Client(anna.url, token=anna.token) as again:
         await again.profile.me()
         await until(lambda: is_found(bob, "anna"))
+
+
+async def is_noted(server, person):
+    return await server.database.fetch("SELECT active_at FROM profile WHERE user_id = %s", person.id) != [(None,)]
 
 
 async def is_found(person, name):

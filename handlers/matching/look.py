@@ -140,8 +140,12 @@ class Look:
         """Return the best of a pool, and the pool with its ends."""
         placed, placeless = self._parts()
         most = (PLACED, PLACELESS) if placed else (0, PLACED + PLACELESS)
-        near, placed_end, is_late = await self._list_part(placed, pool.placed, most[0], pool.last, wanted)
-        far, placeless_end, is_later = await self._list_part(placeless, pool.placeless, most[1], pool.last, wanted)
+        parts = (
+            self._list_part(placed, pool.placed, most[0], pool.last, wanted),
+            self._list_part(placeless, pool.placeless, most[1], pool.last, wanted),
+        )
+        both = await asyncio.gather(*parts) if self._tx.only_reads else [await part for part in parts]
+        (near, placed_end, is_late), (far, placeless_end, is_later) = both
         sign = 1 if self._order == "ASC" else -1
         ordered = sorted([*near, *far], key=lambda row: (sign * row.value, row.tie))[:wanted]
         pool = pool._replace(placed=(pool.placed[0], placed_end), placeless=(pool.placeless[0], placeless_end))
