@@ -13,6 +13,9 @@ from sql.transaction import Tx
 PLACED, PLACELESS = 240, 60
 """How many make a pool: of those whose distance is known the nearest, and some of those of whom it is not."""
 
+_SHORT_ENOUGH = 30_000
+"""So many people are looked at for common tags before the ways by single tags, which are longer."""
+
 _UNBOUNDED = 1_000_000
 _BEFORE_ALL = -1
 _AFTER_ALL = (BUCKETS + 1) * SLOTS
@@ -91,7 +94,8 @@ class Look:
 
     def _groups(self, sort_by: int) -> Sequence[Group]:
         outlook = self._outlook
-        if (short := outlook.shortcut()) is not None:
+        short = outlook.shortcut(most=_SHORT_ENOUGH) if sort_by == 4 else outlook.shortcut()
+        if short is not None:
             return [short]
         if sort_by == 4:
             groups = outlook.by_common_tags()

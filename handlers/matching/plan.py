@@ -29,6 +29,8 @@ _AS_WELL = 400
 """So many more are looked at sooner than it takes to look again."""
 _LEAST = 100
 """Fewer are not looked for: each look takes its time."""
+_MOST_TAGGED = 100_000
+"""So many people with some tag are looked at in one go; it can't be cut, as tags are not in the order of ties."""
 _MORE = 1.2
 """What is expected to fit is taken so much larger, so that one look mostly does."""
 
@@ -95,6 +97,8 @@ def stretch(groups: Sequence[Group], at: int, tie: int, *, wanted: int, key: int
     if end > at:
         return Stretch(_joined(groups[at:end]), end, 0)
     group = groups[at]
+    if group.by == "tag" or group.least < group.most:  # neither is in the order of ties
+        return Stretch(_joined([group]), at + 1, 0)
     share = min(max(wanted, _LEAST) * _MORE / max(group.fitting, 1e-9), _MANY / max(group.looked_at, 1e-9), 1.0)
     size = SLOTS >> max(0, math.floor(-math.log2(share)))
     block = tie // size
@@ -174,21 +178,17 @@ class Outlook:
         self._age_share = sample.share(sample.born, self._months) if self._months else 1.0
         self._fame_share = sample.share(sample.fame, self._fame) if len(self._fame) <= 100 else 1.0
         self._tag_share = math.prod(sample.share(sample.tags, (tag,)) for tag in filters.tags)
-        self._common_share = _at_least(
-            [sample.share(sample.tags, (tag,)) for tag in filters.own_tags], filters.common_min
-        )
+        self._likely = _distribution([sample.share(sample.tags, (tag,)) for tag in filters.own_tags])
+        self._common_share = sum(self._likely[filters.common_min :]) or 1e-6
 
     @property
     def _share(self) -> float:
         return self._age_share * self._fame_share * self._tag_share * self._common_share * self._here_share
 
-    def shortcut(self) -> Group | None:
+    def shortcut(self, *, most: int = _FEW) -> Group | None:
         """Return a way to all who fit that is short enough to look at them all, if there is one."""
-        return min(
-            (group for group in self._ways() if group.looked_at <= _FEW),
-            key=lambda group: group.looked_at,
-            default=None,
-        )
+        shortest = min(self._ways(), key=lambda group: group.looked_at, default=None)
+        return shortest if shortest and shortest.looked_at <= most else None
 
     def everybody(self) -> tuple[Step, int]:
         """Return some of all people, drawn by chance, and how many times as many there are."""
@@ -290,12 +290,20 @@ class Outlook:
     def by_common_tags(self) -> list[Group]:
         """Return a group for each number of common tags, most first: those who have n of m have one of any m-n+1."""
         rarest = sorted(self._filters.own_tags, key=lambda tag: self._sample.tags[tag])
-        groups, share = [], self._share / self._common_share * self._near_share
+        sizes = [self._everybody * self._sample.share(self._sample.tags, (tag,)) for tag in rarest]
+        share = self._share / self._common_share * self._near_share
+        groups = []
         for common in range(len(rarest), max(self._filters.common_min, 1) - 1, -1):
-            keys = tuple(rarest[: len(rarest) - common + 1])
-            groups.append(Group("alone", common, common, "tag", keys, 0.0, 0.0))  # tags are not cut by ties
+            fitting = self._everybody * share * self._likely[common]
+            others = len(rarest) - common + 1
+            by_chance = _LEAST * _MORE * self._everybody / max(fitting, 1e-9)
+            if sum(sizes[:others]) <= min(by_chance, _MOST_TAGGED):
+                groups.append(Group("list", common, common, "tag", tuple(rarest[:others]), 0.0, fitting))
+            else:
+                groups.append(Group("alone", common, common, "everybody", (), self._everybody, fitting))
         if not self._filters.common_min:
-            groups.append(Group("alone", 0, 0, "everybody", (), self._everybody, self._everybody * share / 2))
+            fitting = self._everybody * share * self._likely[0]
+            groups.append(Group("alone", 0, 0, "everybody", (), self._everybody, fitting))
         return groups
 
     @property
@@ -324,12 +332,12 @@ def _month(day: date) -> int:
     return day.year * 12 + day.month
 
 
-def _at_least(shares: Sequence[float], wanted: int) -> float:
-    """Return how likely so many of these come together, were they independent."""
+def _distribution(shares: Sequence[float]) -> list[float]:
+    """Return how likely it is that none, one, two … of these come together, were they independent."""
     likely = [1.0]
     for share in shares:
         likely = [
             (likely[n] if n < len(likely) else 0.0) * (1 - share) + (likely[n - 1] * share if n else 0.0)
             for n in range(len(likely) + 1)
         ]
-    return sum(likely[wanted:]) or 1e-6
+    return likely
