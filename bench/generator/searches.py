@@ -12,6 +12,8 @@ from bench.generator.jobs import job
 from bench.generator.meter import cpu_seconds
 from bench.generator.quantiles import spread
 
+_BUSY = 503
+
 
 class Seeker:
     """Somebody who looks, page after page."""
@@ -34,6 +36,8 @@ class Seeker:
         answer = await self._answer
         took = perf_counter() - begun
         [said] = json.loads(answer)
+        if said["code"] == _BUSY:
+            return took, {"users": [], "cursor": None, "refused": True}
         if said["code"] != 200:
             raise RuntimeError(f"{fields}: {said}")
         return took, said["data"]
@@ -66,6 +70,7 @@ async def searches(
             shown["people"] += len(said["users"])
             shown["partial"] += said.get("partial", False)
             shown["empty"] += not said["users"]
+            shown["refused"] += said.get("refused", False)
 
     used, begun = {name: cpu_seconds(pid) for name, pid in pids.items()}, perf_counter()
     await asyncio.gather(*(one_after_another() for _ in range(at_a_time)))

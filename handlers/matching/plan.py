@@ -31,6 +31,8 @@ _LEAST = 100
 """Fewer are not looked for: each look takes its time."""
 _MOST_TAGGED = 100_000
 """So many people with some tag are looked at in one go; it can't be cut, as tags are not in the order of ties."""
+_SHORT_ENOUGH = 30_000
+"""A way that is not longer is gone where hardly anybody fits."""
 _MORE = 1.2
 """What is expected to fit is taken so much larger, so that one look mostly does."""
 
@@ -188,7 +190,8 @@ class Outlook:
     def shortcut(self, *, most: int = _FEW) -> Group | None:
         """Return a way to all who fit that is short enough to look at them all, if there is one."""
         shortest = min(self._ways(), key=lambda group: group.looked_at, default=None)
-        return shortest if shortest and shortest.looked_at <= most else None
+        walk = _LEAST * _MORE / self._share  # so many are looked at, if it goes by the order
+        return shortest if shortest and shortest.looked_at <= max(most, min(walk, _SHORT_ENOUGH)) else None
 
     def everybody(self) -> tuple[Step, int]:
         """Return some of all people, drawn by chance, and how many times as many there are."""
@@ -293,7 +296,8 @@ class Outlook:
         sizes = [self._everybody * self._sample.share(self._sample.tags, (tag,)) for tag in rarest]
         share = self._share / self._common_share * self._near_share
         groups = []
-        for common in range(len(rarest), max(self._filters.common_min, 1) - 1, -1):
+        fewest = max(self._filters.common_min, len({*self._filters.tags} & {*rarest}))
+        for common in range(len(rarest), max(fewest, 1) - 1, -1):
             fitting = self._everybody * share * self._likely[common]
             others = len(rarest) - common + 1
             by_chance = _LEAST * _MORE * self._everybody / max(fitting, 1e-9)
@@ -301,7 +305,7 @@ class Outlook:
                 groups.append(Group("list", common, common, "tag", tuple(rarest[:others]), 0.0, fitting))
             else:
                 groups.append(Group("alone", common, common, "everybody", (), self._everybody, fitting))
-        if not self._filters.common_min:
+        if not fewest:
             fitting = self._everybody * share * self._likely[0]
             groups.append(Group("alone", 0, 0, "everybody", (), self._everybody, fitting))
         return groups
