@@ -187,7 +187,7 @@ class Attendance:
     async def _look(self) -> None:
         """Find out who of those that were leaving is gone: their last time online is written, then others look.
 
-        Of those who come back after longer it is written too: search looks for who is here among those who were here lately.
+        Of those who come back after longer it is written too: search looks among those who were here lately.
         """
         came, self._presence.came = self._presence.came, set()
         before = self._services.clock.now() - _LATELY
