@@ -253,7 +253,6 @@ SELECT `user_id` FROM `profile` WHERE `found`=%s ORDER BY `user_id` DESC LIMIT %
 SELECT `user_id` FROM `profile` WHERE `user_id` IN (%s)×n AND `read_receipts`=%s
 SELECT `user_id` FROM `profile` WHERE `user_id`=%s FOR UPDATE
 SELECT `user_id` FROM `profile` WHERE `user_id`>%s ORDER BY `user_id` LIMIT %s FOR UPDATE
-SELECT `user_id`,`id`,`position`,`file`,`thumbhash`,`added_at` FROM `photo` WHERE `user_id` IN (%s)×n AND `position`=%s
 SELECT `user_id`,`id`,`position`,`file`,`thumbhash`,`added_at` FROM `photo` WHERE `user_id`=%s ORDER BY `position`
 SELECT `user_id`,`last_seq` FROM `user_stream` WHERE `user_id` IN (%s)×n FOR UPDATE
 SELECT `user_id`,`last_seq`,`purged_seq`,`auth_epoch`,`sight_epoch` FROM `user_stream` WHERE `user_id` IN (%s)×n
