@@ -14,7 +14,7 @@ from server.wire.errors import InvalidPayload, NotFound
 from server.wire.events import Order, event
 from server.wire.fields import Cursor, Limit, Login, UserId
 from server.wire.pushes import Kind, Notice, Push, RelationChanged, renders
-from sql import account, relation, visit
+from sql import account, popularity, relation, visit
 from sql import block as blocks
 from sql.quota import Act
 from sql.relation import Pair
@@ -141,6 +141,12 @@ async def _save(ctx: Context, before: Pair, pair: Pair) -> None:
     if pair == before:
         return
     await relation.update(ctx.tx, pair)
+    liked_otherwise = [
+        pair.other(side)
+        for side in (pair.low_id, pair.high_id)
+        if (pair.side(side).liked_at is None) != (before.side(side).liked_at is None)
+    ]
+    await popularity.note(ctx.tx, user_ids=liked_otherwise)
     for user_id in (pair.low_id, pair.high_id):
         if pair.connected != before.connected:
             ctx.tx.push(user_id, Push(Kind.CONNECTION, pair.other(user_id), int(pair.connected)))

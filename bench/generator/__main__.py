@@ -7,7 +7,7 @@ import traceback
 
 import uvloop
 
-from bench.generator import chat, closed, hold, open, storm, talk  # noqa: F401  (each import adds its jobs)
+from bench.generator import chat, closed, hold, open, searches, storm, talk  # noqa: F401  (each import adds its jobs)
 from bench.generator.jobs import jobs
 from server.listen import allow_many_sockets
 

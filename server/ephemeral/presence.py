@@ -111,6 +111,8 @@ class Presence:
         """Who is away, of those of whom this process knows it."""
         self.leaving: dict[int, float] = {}
         """Who may turn out to be gone, and when to look."""
+        self.came: set[int] = set()
+        """Who has come, and is not yet known in the database to be here."""
 
     async def online(self, user_ids: list[int]) -> set[int] | None:
         """Return who of these people is here, whether they show it or not; None when that can't be known now."""
@@ -133,6 +135,7 @@ class Presence:
         """Be here for a while, with a socket or without, and no longer away. Raises Unavailable."""
         await self._said_here.join((user_id, session_id))
         self.away.discard(user_id)
+        self.came.add(user_id)
         self.leaving[user_id] = self._clock.time() + self._options.online
 
     async def _take_down(self, said: list[tuple[int, str]]) -> None:
