@@ -181,8 +181,7 @@ def _search(ctx: Context, viewer: Viewer, given: dict[str, Any], day: date) -> S
         fame_max=given.get("fame_max"),
         tags=tuple(given.get("tags", ())),
         common_min=given.get("common_tags_min", 0),
-        shows_online="online" in given,
-        is_filtered=bool(given),
+        shows_online=True if "online" in given else None,
         active_after=ctx.now - _RECENTLY if given.get("online") else None,
     )
 

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sql.candidate import SLOTS
+from sql.candidate import LEVELS, SLOTS
 from sql.statement import Statement, compile_
 from sql.transaction import Tx
 
@@ -17,10 +17,12 @@ class Found(NamedTuple):
 
 
 class Best(NamedTuple):
-    """Of a pool, how many there are, the last place it reaches to, and some in the order of the score."""
+    """Of parts of a pool, how many there are and the last place of each, and some of them in the order of the score."""
 
-    people: int
-    end: int | None
+    placed: int
+    placed_end: int | None
+    placeless: int
+    placeless_end: int | None
     ranked: list[Found]
 
 
@@ -63,10 +65,9 @@ class Search(NamedTuple):
     fame_max: int | None = None
     tags: tuple[str, ...] = ()
     common_min: int = 0
-    shows_online: bool = False
+    shows_online: bool | None = None
     """Only those who show whether they are online."""
     active_after: datetime | None = None
-    is_filtered: bool = False
 
     def values(self) -> dict[str, Any]:
         """Return it as the statements take it."""
@@ -74,11 +75,14 @@ class Search(NamedTuple):
         values |= dict(zip("xyz", self.vector or (None, None, None), strict=True))
         values |= {f"cosine{n}": cosine for n, cosine in enumerate(self.cosines)}
         values |= {f"near{n}": points for n, points in enumerate(self.score.near)}
-        values |= {f"rank{n}": n for n in range(BUCKETS)} | {"last_rank": BUCKETS - 1}
-        values |= {f"own{n}": tag for n, tag in enumerate([*self.own_tags, *[""] * MOST_TAGS][:MOST_TAGS])}
-        values |= {"has_tags": bool(self.own_tags), "has_many_tags": len(self.own_tags) > _FEW_TAGS}
-        values |= {"tags": self.tags or [""], "tags_wanted": len(self.tags)}
-        return values | {"zero": 0, "yes": 1, "circle": SLOTS}
+        values["own_tags"] = _by_fours(self.own_tags)
+        values["common_tags"] = values["own_tags"] if self.common_min else []
+        return values | {"zero": 0, "one": 1, "last_rank": BUCKETS - 1, "buckets": BUCKETS, "circle": SLOTS}
+
+
+def _by_fours(tags: list[str]) -> list[str]:
+    """Return tags, and empty ones that nobody has, so that texts stay few."""
+    return [*tags, *[""] * (-len(tags) % 4)]
 
 
 class Step(NamedTuple):
@@ -95,126 +99,136 @@ class Step(NamedTuple):
     least: int = -(10**6)
     most: int = 10**6
 
-    def bound(self) -> dict[str, Any]:
+    def bound(self, prefix: str = "") -> dict[str, Any]:
         """Return it as the statements take it."""
-        return self._asdict() | {"keys": self.keys or (None,)}
+        is_slice = self.high - self.low < SLOTS - 1
+        bound = {"keys": self.keys or (None,), "low": self.low if is_slice else None, "high": self.high}
+        return {prefix + name: value for name, value in bound.items()}
 
 
-BUCKETS, MOST_TAGS, _FEW_TAGS, _MANY = 12, 20, 8, 10**9
+BUCKETS, _MANY = 12, 10**9
 UNKNOWN_LAST = {"ASC": 999_999, "DESC": -1}
 """The value of those of whom it is not known, by order."""
 INDEXES = ("c1", "c4", "c16", "c64", "c256", "c1024", "born", "fame", "everybody", "tag")
 """What can be gone by: a grid, the month of birth, fame, nothing, a tag."""
+_NEARER, _FARTHER = 2.0, -2.0
+"""More and less than any cosine."""
 
 # Somebody's side of the pair, seen from the viewer.
 _MINE = "CASE WHEN c.`user_id`>%(viewer_id)s THEN r.`low_{0}` ELSE r.`high_{0}` END"
 _TIE = "(c.`slot`^%(key)s)"
-_AGE = "TIMESTAMPDIFF(YEAR,c.`birth_date`,%(today)s)"
 _DOT = "(c.`x`*%(x)s+c.`y`*%(y)s+c.`z`*%(z)s)"
-
-
-def _shared(places: range) -> str:
-    return "+".join(f"(FIND_IN_SET(%(own{n})s,c.`tags`)>%(zero)s)" for n in places)
-
-
-_COMMON = (
-    f"(CASE WHEN %(has_tags)s THEN {_shared(range(_FEW_TAGS))} ELSE %(zero)s END"
-    f"+CASE WHEN %(has_many_tags)s THEN {_shared(range(_FEW_TAGS, MOST_TAGS))} ELSE %(zero)s END)"
-)
-_WANTED = "(SELECT COUNT(*) FROM `profile_tag` w WHERE w.`user_id`=c.`user_id` AND w.`tag` IN %(tags*)s)"
-FILTERS = {
-    "age_min": "(%(born_until)s IS NULL OR c.`birth_date`<=%(born_until)s)",
-    "age_max": "(%(born_after)s IS NULL OR c.`birth_date`>%(born_after)s)",
-    "distance_max": f"(%(reach)s IS NULL OR {_DOT}>=%(reach)s)",
-    "fame_min": "(%(fame_min)s IS NULL OR c.`fame`>=%(fame_min)s)",
-    "fame_max": "(%(fame_max)s IS NULL OR c.`fame`<=%(fame_max)s)",
-    "tags": f"(%(tags_wanted)s=%(zero)s OR {_WANTED}=%(tags_wanted)s)",
-    "common_tags_min": f"(%(common_min)s=%(zero)s OR {_COMMON}>=%(common_min)s)",
+_SHARED = "+(FIND_IN_SET(%({0})s,{1}.`tags`) IS TRUE)"
+# How many buckets end before there, counted from the last; of those whose place is not known, INTERVAL counts -1.
+_RANK = f"(%(last_rank)s-INTERVAL({_DOT},{','.join(f'%(cosine{n})s' for n in reversed(range(BUCKETS - 1)))}))"
+_VALUES = {
+    1: f"CASE WHEN {_DOT} IS NULL THEN %(unknown_last)s ELSE {_RANK} END",
+    2: "COALESCE(TIMESTAMPDIFF(YEAR,c.`birth_date`,%(today)s),%(unknown_last)s)",
+    3: "c.`fame`",
+    4: f"(%(zero)s{{own_tags* {_SHARED.format('own_tags', 'c')}}})",
 }
-"""The conditions of the filters by their names, in the order in which they are told of."""
+_PIECES = {
+    "age_min": "{born_until? AND c.`birth_date`<=%(born_until)s}",
+    "age_max": "{born_after? AND c.`birth_date`>%(born_after)s}",
+    "distance_max": f"{{reach? AND {_DOT}>=%(reach)s}}",
+    "fame_min": "{fame_min? AND c.`fame`>=%(fame_min)s}",
+    "fame_max": "{fame_max? AND c.`fame`<=%(fame_max)s}",
+    "tags": "{tags* AND FIND_IN_SET(%(tags)s,c.`tags`)}",
+    "common_tags_min": f" AND (%(zero)s{{common_tags* {_SHARED.format('common_tags', 'c')}}})>=%(common_min)s",
+}
+FILTERS = tuple(_PIECES)
+"""The filters that statements know, in the order in which they are told of."""
 
 _ELIGIBLE = (
-    "c.`slot` BETWEEN %(low)s AND %(high)s AND c.`user_id`<>%(viewer_id)s"
-    " AND (c.`sex`=%(zero)s OR c.`sex`&%(own_gender)s)"
+    "c.`user_id`<>%(viewer_id)s AND (c.`sex`=%(zero)s OR c.`sex`&%(own_gender)s)"
     " AND r.`low_blocked_at` IS NULL AND r.`high_blocked_at` IS NULL"
     f" AND {_MINE.format('liked_at')} IS NULL AND {_MINE.format('passed_at')} IS NULL"
 )
 _MAY_BE_ONLINE = (
-    "(%(shows_online)s=%(zero)s OR c.`show_online`=%(yes)s)"
-    " AND (%(active_after)s IS NULL OR EXISTS (SELECT a.`user_id` FROM `profile` a WHERE a.`user_id`=c.`user_id`"
-    " AND (a.`active_at` IS NULL OR a.`active_at`>=%(active_after)s)))"
+    "{shows_online? AND c.`show_online`=%(shows_online)s}"
+    "{active_after? AND EXISTS (SELECT a.`user_id` FROM `profile` a WHERE a.`user_id`=c.`user_id`"
+    " AND (a.`active_at` IS NULL OR a.`active_at`>=%(active_after)s))}"
 )
+_FITS = f"{_ELIGIBLE}{''.join(_PIECES.values())}{_MAY_BE_ONLINE}"
 _PAIR = (
     " LEFT JOIN `pair` r ON r.`low_id`=LEAST(c.`user_id`,%(viewer_id)s)"
     " AND r.`high_id`=GREATEST(c.`user_id`,%(viewer_id)s) WHERE "
 )
+# Whoever stands between two places in the order of (bucket of distance, tie); who is in which bucket, cosines tell.
+_BETWEEN = (
+    f" AND {_DOT}>=%(farthest)s{{nearest? AND {_DOT}<%(nearest)s}}"
+    f"{{first_tie? AND ({_DOT}<%(after_first)s OR {_TIE}>=%(first_tie)s)}}"
+    f"{{last_tie? AND ({_DOT}>=%(before_last)s OR {_TIE}<=%(last_tie)s)}}"
+)
+_BETWEEN_RANKS = (
+    f"{{farthest? AND {_DOT}>=%(farthest)s}}{{nearest? AND {_DOT}<%(nearest)s}}{{is_unknown? AND {_DOT} IS NULL}}"
+)
+_BETWEEN_TIES = (
+    "{only_placeless? AND c.`x` IS NULL}"
+    f"{{first_far? AND {_TIE}>=%(first_far)s}}{{last_far? AND {_TIE}<=%(last_far)s}}"
+)
 
 
-def _people(index: str) -> str:
+def _people(index: str, prefix: str = "") -> str:
     """Return the people whom an index finds, of whom it is still to be seen whether they are eligible."""
+    keys, genders = f"%({prefix}keys*)s", "c.`gender` IN %(genders*)s"
+    of_slice = f"{{{prefix}low? AND c.`slot` BETWEEN %({prefix}low)s AND %({prefix}high)s}} AND "
     if index == "tag":
         return (
-            "`profile_tag` k STRAIGHT_JOIN `candidate` c ON c.`user_id`=k.`user_id` AND c.`gender` IN %(genders*)s"
-            f"{_PAIR}k.`tag` IN %(keys*)s"
+            f"`profile_tag` k STRAIGHT_JOIN `candidate` c ON c.`user_id`=k.`user_id` AND {genders}"
+            f"{_PAIR}k.`tag` IN {keys}{of_slice}"
         )
-    key = "%(keys*)s IS NOT NULL" if index == "everybody" else f"c.`{index}` IN %(keys*)s"
-    of_index = "" if index == "everybody" else f"{key} AND "
-    return f"`candidate` c FORCE INDEX (`{index}`){_PAIR}{of_index}c.`gender` IN %(genders*)s"
+    of_index = "" if index == "everybody" else f"c.`{index}` IN {keys} AND "
+    return f"`candidate` c FORCE INDEX (`{index}`){_PAIR}{of_index}{genders}{of_slice}"
 
 
-# How many buckets end before there, counted from the last; of those whose place is not known, INTERVAL counts -1.
-_RANK = (
-    f"(%(last_rank)s-INTERVAL({_DOT},{','.join(f'%(cosine{n})s' for n in reversed(range(BUCKETS - 1)))}))"
-)
-_VALUES = {
-    1: f"CASE WHEN {_DOT} IS NULL THEN %(unknown_last)s ELSE {_RANK} END",
-    2: f"COALESCE({_AGE},%(unknown_last)s)",
-    3: "c.`fame`",
-    4: _COMMON,
-}
-_NEAR = (
-    "CASE d.`rank`"
-    + "".join(f" WHEN %(rank{n})s THEN %(near{n})s" for n in range(BUCKETS))
-    + " ELSE %(near_unknown)s END"
-)
-_SCORE = (
-    f"({_NEAR})"
-    "+LEAST(d.`common`,%(tags_counted)s)*%(tag)s"
-    "+d.`fame` DIV %(fame_step)s"
-    "+CASE WHEN d.`age` IS NULL OR %(own_age)s IS NULL THEN %(age_unknown)s"
-    " ELSE GREATEST(%(zero)s,%(age)s-ABS(d.`age`-%(own_age)s)) END"
-)
-_FITS = f"{_ELIGIBLE} AND {' AND '.join(FILTERS.values())} AND {_MAY_BE_ONLINE}"
-_IN_STEP = "{value} BETWEEN %(least)s AND %(most)s"
-_PLACE = f"({_RANK}*%(circle)s+{_TIE})"
-
-
-def _list(index: str, value: str, order: str) -> Statement:
-    beyond = ">" if order == "ASC" else "<"
+def _list(index: str, sort: int, order: str) -> Statement:
+    value, beyond = _VALUES[sort], ">" if order == "ASC" else "<"
+    of_step = _BETWEEN_RANKS if sort == 1 else f" AND {value} BETWEEN %(least)s AND %(most)s"
     return compile_(
         f"SELECT {'DISTINCT' if index == 'tag' else ''} STRAIGHT_JOIN c.`user_id`,{value} `value`,{_TIE} `tie`"
-        f" FROM {_people(index)} AND {_FITS}"
-        f" AND {_IN_STEP.format(value=value)}"
-        f" HAVING %(value)s IS NULL OR `value`{beyond}%(value)s OR (`value`=%(value)s AND `tie`>%(tie)s)"
+        f" FROM {_people(index)}{_FITS}{of_step}"
+        f"{{value? HAVING `value`{beyond}%(value)s OR (`value`=%(value)s AND `tie`>%(tie)s)}}"
         f" ORDER BY `value` {order},`tie` LIMIT %(limit)s"
     )
 
 
-def _pool(index: str, order: str, fits: str) -> Statement:
-    """The pool is cut by nearness and tie, then it is ordered by score; all of it comes as one row.
+_POINTS = (
+    f"ELT(d.`rank`+%(one)s,{','.join(f'%(near{n})s' for n in range(BUCKETS))},%(near_unknown)s)"
+    f"+LEAST(%(zero)s{{own_tags* {_SHARED.format('own_tags', 'c')}}},%(tags_counted)s)*%(tag)s"
+    "+c.`fame` DIV %(fame_step)s"
+    "+COALESCE(GREATEST(%(zero)s,%(age)s-ABS(TIMESTAMPDIFF(YEAR,c.`birth_date`,%(today)s)-%(own_age)s)),%(age_unknown)s)"
+)
 
-    Window functions would take as long again as all the rest.
+
+def _pool(near: str | None, far: str | None, order: str) -> Statement:
+    """The parts of a pool are cut by nearness and tie, then both are ordered by score; all of it comes as one row.
+
+    Window functions would take as long again as all the rest. The outer LIMIT has each score reckoned only once.
     """
-    beyond = ">" if order == "ASC" else "<"
+    beyond, parts = ">" if order == "ASC" else "<", []
+    if near:
+        parts.append(
+            f"SELECT STRAIGHT_JOIN c.`user_id`,{_RANK} `rank`,{_TIE} `tie` FROM {_people(near)}{_FITS}{_BETWEEN}"
+            " ORDER BY `rank`,`tie` LIMIT %(pool)s"
+        )
+    if far:
+        parts.append(
+            f"SELECT STRAIGHT_JOIN c.`user_id`,%(buckets)s `rank`,{_TIE} `tie` FROM {_people(far, 'far_')}{_FITS}"
+            f"{_BETWEEN_TIES} ORDER BY `tie` LIMIT %(far_pool)s"
+        )
+    both = parts[0] if len(parts) == 1 else f"({parts[0]}) UNION ALL ({parts[1]})"
     return compile_(
-        "SELECT COUNT(*),MAX(s.`place`),SUBSTRING_INDEX(GROUP_CONCAT(CASE WHEN"
+        "SELECT COUNT(CASE WHEN s.`rank`<%(buckets)s THEN s.`tie` END),"
+        "MAX(CASE WHEN s.`rank`<%(buckets)s THEN s.`rank`*%(circle)s+s.`tie` END),"
+        "COUNT(CASE WHEN s.`rank`=%(buckets)s THEN s.`tie` END),"
+        "MAX(CASE WHEN s.`rank`=%(buckets)s THEN s.`rank`*%(circle)s+s.`tie` END),"
+        "SUBSTRING_INDEX(GROUP_CONCAT(CASE WHEN"
         f" %(value)s IS NULL OR s.`value`{beyond}%(value)s OR (s.`value`=%(value)s AND s.`tie`>%(tie)s)"
         " THEN CONCAT_WS(%(between)s,s.`user_id`,s.`value`,s.`tie`) END"
         f" ORDER BY s.`value` {order},s.`tie`),%(comma)s,%(limit)s) FROM ("
-        f"SELECT d.`user_id`,{_SCORE} `value`,d.`tie`,d.`rank`*%(circle)s+d.`tie` `place` FROM ("
-        f"SELECT STRAIGHT_JOIN c.`user_id`,{_RANK} `rank`,{_TIE} `tie`,c.`fame`,{_AGE} `age`,{_COMMON} `common`"
-        f" FROM {_people(index)} AND {fits} AND {_IN_STEP.format(value=_PLACE)}"
-        " ORDER BY `rank`,`tie` LIMIT %(pool)s) d) s"
+        f"SELECT STRAIGHT_JOIN d.`user_id`,d.`rank`,d.`tie`,{_POINTS} `value` FROM ({both}) d"
+        " JOIN `candidate` c ON c.`user_id`=d.`user_id` LIMIT %(many)s) s"
     )
 
 
@@ -222,26 +236,22 @@ def _count(index: str) -> Statement:
     """Count who is left after each filter and all before it, then who would be left without each of them."""
     places = range(len(FILTERS))
     kept = [places[: n + 1] for n in places] + [[m for m in places if m != n] for n in places]
-    counts = ",".join(f"COUNT(CASE WHEN {' AND '.join(f'd.`f{n}`' for n in some)} THEN %(yes)s END)" for some in kept)
-    conditions = ",".join(f"{condition} `f{n}`" for n, condition in enumerate(FILTERS.values()))
+    counts = ",".join(f"COUNT(CASE WHEN {' AND '.join(f'd.`f{n}`' for n in some)} THEN %(one)s END)" for some in kept)
+    conditions = ",".join(f"(%(one)s{piece}) `f{n}`" for n, piece in enumerate(_PIECES.values()))
     return compile_(
-        f"SELECT {counts} FROM (SELECT STRAIGHT_JOIN {conditions} FROM {_people(index)} AND {_ELIGIBLE}"
-        " LIMIT %(many)s) d"
+        f"SELECT {counts} FROM (SELECT STRAIGHT_JOIN {conditions} FROM {_people(index)}{_ELIGIBLE} LIMIT %(many)s) d"
     )
 
 
 _LIST = {
-    (index, sort, order): _list(index, value, order)
-    for index in INDEXES
-    for sort, value in _VALUES.items()
-    for order in UNKNOWN_LAST
+    (index, sort, order): _list(index, sort, order) for index in INDEXES for sort in _VALUES for order in UNKNOWN_LAST
 }
 _COUNT = {index: _count(index) for index in INDEXES}
+_TOGETHER = [(near, "c1024") for near in (*(f"c{level}" for level in LEVELS), "everybody")]
 _POOL = {
-    (index, order, is_filtered): _pool(index, order, _FITS if is_filtered else _ELIGIBLE)
-    for index in INDEXES
+    (near, far, order): _pool(near, far, order)
+    for near, far in [*_TOGETHER, *((index, None) for index in INDEXES), *((None, index) for index in INDEXES)]
     for order in UNKNOWN_LAST
-    for is_filtered in (False, True)
 }
 
 
@@ -249,7 +259,8 @@ async def list_found(
     tx: Tx, *, search: Search, step: Step, sort_by: int, order: str, after: Found | None, limit: int
 ) -> list[Found]:
     """Return those of a step who are eligible and fit the filters, from a place on; `order` is ASC or DESC."""
-    values = search.values() | step.bound() | _place(after) | {"unknown_last": UNKNOWN_LAST[order]}
+    values = search.values() | step.bound() | _after(after) | {"unknown_last": UNKNOWN_LAST[order]}
+    values |= _of_values(step, search.cosines, UNKNOWN_LAST[order])
     return await tx.many(_LIST[step.by, sort_by, order], Found, **values, limit=limit)
 
 
@@ -257,26 +268,77 @@ async def list_pool(
     tx: Tx,
     *,
     search: Search,
-    step: Step,
+    placed: Step | None,
     pool: int,
+    placeless: Step | None,
+    far_pool: int,
     order: str,
     after: Found | None,
     limit: int,
 ) -> Best:
-    """Return the best, or the worst, from a place on, of those of a step who come first by nearness and tie."""
-    values = search.values() | step.bound() | _place(after) | {"unknown_last": BUCKETS, "pool": pool}
-    values |= {"limit": limit, "between": ":", "comma": ","}
-    best = await tx.one(_POOL[step.by, order, search.is_filtered], _best, **values)
+    """Return the best, or the worst, from a place on, of those of each step who come first by nearness and tie."""
+    near, far = placed or _NOBODY, placeless or _NOBODY
+    values = search.values() | near.bound() | far.bound("far_") | _after(after)
+    values |= _between(near, search.cosines) | _between_ties(far, search.vector is not None)
+    values |= {"pool": pool, "far_pool": far_pool, "limit": limit, "between": ":", "comma": ",", "many": _MANY}
+    statement = _POOL[placed and placed.by, placeless and placeless.by, order]
+    best = await tx.one(statement, _best, **values)
     assert best is not None, "an aggregate has a row"
     return best
 
 
-def _best(people: int, end: int | None, ranked: str | None) -> Best:
-    return Best(people, end, [Found(*map(int, one.split(":"))) for one in (ranked or "").split(",") if one])
+def can_be_one(placed: Step, placeless: Step) -> bool:
+    """Tell whether one statement can look at both steps."""
+    return (placed.by, placeless.by) in _TOGETHER
 
 
-def _place(after: Found | None) -> dict[str, Any]:
+_NOBODY = Step("everybody", (), least=0, most=0)
+
+
+def _best(placed: int, placed_end: int | None, placeless: int, placeless_end: int | None, ranked: str | None) -> Best:
+    found = [Found(*map(int, one.split(":"))) for one in (ranked or "").split(",") if one]
+    return Best(placed, placed_end, placeless, placeless_end, found)
+
+
+def _after(after: Found | None) -> dict[str, Any]:
     return {"value": after and after.value, "tie": after and after.tie}
+
+
+def _between(step: Step, cosines: tuple[float, ...]) -> dict[str, Any]:
+    """Return the bounds of a step of those whose distance is known, as cosines and ties."""
+    (least, first), (most, last) = divmod(step.least, SLOTS), divmod(step.most, SLOTS)
+    ends = [_NEARER, *cosines, _FARTHER]  # a bucket lies between the ends before and after it
+    return {
+        "nearest": ends[least] if least > 0 else None,
+        "first_tie": first or None,
+        "after_first": ends[least + 1],
+        "farthest": ends[most + 1],
+        "last_tie": last if last < SLOTS - 1 else None,
+        "before_last": ends[most],
+    }
+
+
+def _between_ties(step: Step, is_placed: bool) -> dict[str, Any]:
+    """Return the bounds of a step of those whose distance is not known; the viewer's place may be."""
+    first, last = step.least - BUCKETS * SLOTS, step.most - BUCKETS * SLOTS
+    return {
+        "only_placeless": 1 if is_placed and step.by != "c1024" else None,
+        "first_far": first if first > 0 else None,
+        "last_far": last if last < SLOTS - 1 else None,
+    }
+
+
+def _of_values(step: Step, cosines: tuple[float, ...], unknown: int) -> dict[str, Any]:
+    """Return the bounds of a step by values; those of distances as cosines."""
+    is_known = 0 <= step.least and step.most < BUCKETS
+    ends = [_NEARER, *cosines, _FARTHER]
+    return {
+        "least": step.least,
+        "most": step.most,
+        "farthest": ends[step.most + 1] if is_known else None,
+        "nearest": ends[step.least] if is_known and step.least else None,
+        "is_unknown": 1 if step.least == unknown else None,
+    }
 
 
 class Left(NamedTuple):

@@ -22,7 +22,7 @@ from server.ephemeral.sample import Sample
 from sql import candidate
 from sql.candidate import NOWHERE, ROWS, SLOTS, slot_of
 from sql.database import Database
-from sql.research import _COUNT, _LIST, _POOL, INDEXES, Search
+from sql.research import _COUNT, _LIST, _POOL, INDEXES, Search, Step
 from sql.transaction import Budget, Tx, transact
 from tests.ground.crowd import TAGS, Crowd
 from tests.ground.waiting import until
@@ -328,23 +328,34 @@ async def metropolis(database):
 
 
 async def test_every_statement_goes_by_its_index(metropolis):
-    search = viewer_of().values() | {"unknown_last": 12, "limit": 21, "pool": 240, "value": None, "tie": None}
-    search |= {"between": ":", "comma": ",", "many": 10**9, "low": 0, "high": SLOTS >> 6, "least": 0, "most": 10**6}
-    keys = {"tag": ("rare",), "born": (1990 * 12 + 3,), "fame": (50,), "everybody": (0,)}
-    for (index, *_), statement in (_LIST | _POOL | {(index,): one for index, one in _COUNT.items()}).items():
+    search = viewer_of().values() | {"unknown_last": 12, "limit": 21, "pool": 240, "far_pool": 60}
+    search |= {"between": ":", "comma": ",", "many": 10**9, "least": 0, "most": 10**6, "value": None, "tie": None}
+    search |= dict.fromkeys(("nearest", "first_tie", "last_tie", "only_placeless", "first_far", "last_far"))
+    search |= {"farthest": 0.99, "is_unknown": None}
+
+    def keys(index):
         level = int(index[1:]) if index[1:].isdigit() else None
-        some = keys.get(index) or covers(vector(*PARIS.values()))[LEVEL_OF.index(level)]
-        text, bound = statement.bind(search | {"keys": some})
+        some = {"tag": ("rare",), "born": (1990 * 12 + 3,), "fame": (50,), "everybody": (0,)}
+        return some.get(index) or covers(vector(*PARIS.values()))[LEVEL_OF.index(level)]
+
+    statements = [(index, None, one) for (index, *_), one in _LIST.items()]
+    statements += [(index, None, one) for index, one in _COUNT.items()]
+    statements += [(near, far, one) for (near, far, _), one in _POOL.items()]
+    for near, far, statement in statements:
+        indexes = {near, far} - {None}
+        index = next(iter(indexes))
+        steps = Step(near or "everybody", keys(near or "everybody"), 0, SLOTS >> 6).bound()
+        steps |= Step(far or "everybody", keys(far or "everybody"), 0, SLOTS >> 6).bound("far_")
+        text, bound = statement.bind(search | steps)
         for row in await metropolis.fetch(f"EXPLAIN {text}", *bound):
             table, kind, key = row[2], row[3], row[5]
             if table == "c":
-                assert (kind, key) == (("eq_ref", "PRIMARY") if index == "tag" else (kind, index)), (index, row)
+                assert key in indexes or (kind, key) == ("eq_ref", "PRIMARY"), (index, row)
                 assert kind in ("range", "ref", "eq_ref"), row
             elif table == "r":
                 assert (kind, key) == ("eq_ref", "PRIMARY"), row
             elif table == "k":
                 assert kind in ("range", "ref"), row
-    assert {index for index, *_ in _LIST} == set(INDEXES)
 
 
 def viewer_of(**more):
@@ -379,7 +390,7 @@ async def test_no_search_looks_at_many_however_many_there_are(metropolis):
         for order in ("ASC", "DESC")
         for asked in ({}, {"tags": ("rare",)}, {"fame_min": 50})
     ]:
-        search = viewer_of(**asked, is_filtered=bool(asked))
+        search = viewer_of(**asked)
         filters = Filters(genders=(2,), own_gender=1, today=search.today, own_tags=("tea", "rare"), **asked)
         unknown = 12 if sort_by == 0 else -1 if order == "DESC" else 999_999
         one = look.Look(tx, search, Outlook(sample, filters, search.vector, unknown), order=order, budget=9, at_most=9)

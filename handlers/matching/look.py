@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from handlers.matching.plan import Group, Outlook, bounds_of, followed, stretch
+from handlers.matching.plan import Group, Outlook, Stretch, bounds_of, followed, stretch
 from sql import research
 from sql.candidate import LEVELS, SLOTS
 from sql.research import BUCKETS, Found, Left, Search, Step
@@ -144,16 +144,40 @@ class Look:
         """Return the best of a pool, and the pool with its ends."""
         placed, placeless = self._parts()
         most = (PLACED, PLACELESS) if placed else (0, PLACED + PLACELESS)
-        parts = (
-            self._list_part(placed, pool.placed, most[0], pool.last, wanted),
-            self._list_part(placeless, pool.placeless, most[1], pool.last, wanted),
-        )
-        both = await asyncio.gather(*parts) if self._tx.only_reads else [await part for part in parts]
-        (near, placed_end, is_late), (far, placeless_end, is_later) = both
+        near, far = _Part(placed, pool.placed, most[0]), _Part(placeless, pool.placeless, most[1])
+        rows = list[Found]()
+        while not (near.is_done and far.is_done):
+            for best in await self._look_at(near, far, pool.last, wanted):
+                rows += best.ranked
+            if self.is_late(rows):
+                near.stop()
+                far.stop()
         sign = 1 if self._order == "ASC" else -1
-        ordered = sorted([*near, *far], key=lambda row: (sign * row.value, row.tie))[:wanted]
-        pool = pool._replace(placed=(pool.placed[0], placed_end), placeless=(pool.placeless[0], placeless_end))
-        return ordered, pool, is_late or is_later
+        rows.sort(key=lambda row: (sign * row.value, row.tie))
+        pool = pool._replace(placed=(pool.placed[0], near.end), placeless=(pool.placeless[0], far.end))
+        return rows[:wanted], pool, near.is_cut or far.is_cut
+
+    async def _look_at(self, near: "_Part", far: "_Part", after: Found | None, wanted: int) -> list[research.Best]:
+        """Look at the next step of each part: by one statement, if one can do both."""
+        steps = near.next(self._search.key), far.next(self._search.key)
+        at_once = [steps] if None in steps or research.can_be_one(*steps) else [(steps[0], None), (None, steps[1])]
+        found = [
+            await research.list_pool(
+                self._tx,
+                search=self._search,
+                placed=placed,
+                pool=near.left,
+                placeless=placeless,
+                far_pool=far.left,
+                order=self._order,
+                after=after,
+                limit=wanted,
+            )
+            for placed, placeless in at_once
+        ]
+        near.note(sum(best.placed for best in found), found[0].placed_end)
+        far.note(sum(best.placeless for best in found), found[-1].placeless_end)
+        return found
 
     def _parts(self) -> tuple[Sequence[Group], Sequence[Group]]:
         placed, placeless = self._outlook.by_distance(), self._outlook.of_unknown_distance()
@@ -164,34 +188,63 @@ class Look:
             [short._replace(least=BUCKETS, most=BUCKETS)] if placeless else [],
         )
 
-    async def _list_part(
-        self, groups: Sequence[Group], between: tuple[int, int | None], most: int, after: Found | None, wanted: int
-    ) -> tuple[list[Found], int, bool]:
-        """Return the best of one part of a pool, where it ends, and whether it ends there for want of time."""
-        (start, end), rows, people = between, list[Found](), 0
-        at, tie = _begin(groups, Found(0, *divmod(start, SLOTS))) if start >= 0 else (0, 0)
-        while at < len(groups) and (end is None or _place(groups, at, tie) <= end):
-            left = _UNBOUNDED if end is not None else most - people
-            planned = stretch(groups, at, tie, wanted=min(left, most), key=self._search.key)
-            last = _place(groups, planned.end, planned.end_tie) - 1
-            first, last = max(start + 1, _place(groups, at, tie)), last if end is None else min(last, end)
-            best = await research.list_pool(
-                self._tx,
-                search=self._search,
-                step=planned.step._replace(least=first, most=last),
-                pool=left,
-                order=self._order,
-                after=after,
-                limit=wanted,
-            )
-            rows += best.ranked
-            people += best.people
-            if end is None and people >= most:
-                return rows, _AFTER_ALL if best.end is None else best.end, False
-            at, tie = planned.end, planned.end_tie
-            if end is None and self.is_late(rows) and at < len(groups):
-                return rows, _place(groups, at, tie) - 1, True
-        return rows, _AFTER_ALL if end is None else end, False
+
+class _Part:
+    """One part of a pool while it is looked through: those whose distance is known, or the others."""
+
+    def __init__(self, groups: Sequence[Group], between: tuple[int, int | None], most: int) -> None:
+        self._groups = groups
+        self._start, self._end = between
+        self._left = most
+        self._most = most
+        self._at, self._tie = _begin(groups, Found(0, *divmod(self._start, SLOTS))) if self._start >= 0 else (0, 0)
+        self._planned: Stretch | None = None
+        self.is_cut = False
+        """Whether it ends there for want of time."""
+        self.end: int | None = None
+        """Where it ends, once that is known."""
+        self._see()
+
+    @property
+    def is_done(self) -> bool:
+        """Tell whether all of it was looked at."""
+        return self.end is not None
+
+    @property
+    def left(self) -> int:
+        """How many more it takes, at most."""
+        return self._left if self._end is None else _UNBOUNDED
+
+    def next(self, key: int) -> Step | None:
+        """Return the next step; none if it is done."""
+        if self.is_done:
+            return None
+        self._planned = planned = stretch(self._groups, self._at, self._tie, wanted=min(self.left, self._most), key=key)
+        last = _place(self._groups, planned.end, planned.end_tie) - 1
+        first = max(self._start + 1, _place(self._groups, self._at, self._tie))
+        return planned.step._replace(least=first, most=last if self._end is None else min(last, self._end))
+
+    def note(self, people: int, last: int | None) -> None:
+        """Take down how many the step has found, and the place of the last one."""
+        if self.is_done or self._planned is None:
+            return
+        self._left -= people
+        if self._end is None and self._left <= 0:
+            self.end = last
+            return
+        self._at, self._tie = self._planned.end, self._planned.end_tie
+        self._see()
+
+    def _see(self) -> None:
+        if self._at >= len(self._groups):
+            self.end = _AFTER_ALL if self._end is None else self._end
+        elif self._end is not None and _place(self._groups, self._at, self._tie) > self._end:
+            self.end = self._end
+
+    def stop(self) -> None:
+        """Let it end here, unless it is known where it ends."""
+        if not self.is_done and self._end is None:
+            self.end, self.is_cut = _place(self._groups, self._at, self._tie) - 1, True
 
 
 def _begin(groups: Sequence[Group], after: Found) -> tuple[int, int]:

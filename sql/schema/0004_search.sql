@@ -22,15 +22,15 @@ CREATE TABLE IF NOT EXISTS candidate (
     c1024 INT UNSIGNED NOT NULL,
     PRIMARY KEY (user_id),
     KEY slot (slot),
-    KEY c1 (c1, gender, slot, sex, birth_date, fame),
-    KEY c4 (c4, gender, slot, sex, birth_date, fame),
-    KEY c16 (c16, gender, slot, sex, birth_date, fame),
-    KEY c64 (c64, gender, slot, sex, birth_date, fame),
-    KEY c256 (c256, gender, slot, sex, birth_date, fame),
-    KEY c1024 (c1024, gender, slot, sex, birth_date, fame),
-    KEY born (born, gender, slot, sex, birth_date, fame),
-    KEY fame (fame, gender, slot, sex, birth_date),
-    KEY everybody (gender, slot, sex, birth_date, fame)
+    KEY c1 (c1, gender, slot, sex, birth_date, fame, x, y, z),
+    KEY c4 (c4, gender, slot, sex, birth_date, fame, x, y, z),
+    KEY c16 (c16, gender, slot, sex, birth_date, fame, x, y, z),
+    KEY c64 (c64, gender, slot, sex, birth_date, fame, x, y, z),
+    KEY c256 (c256, gender, slot, sex, birth_date, fame, x, y, z),
+    KEY c1024 (c1024, gender, slot, sex, birth_date, fame, x, y, z),
+    KEY born (born, gender, slot, sex, birth_date, fame, x, y, z),
+    KEY fame (fame, gender, slot, sex, birth_date, x, y, z),
+    KEY everybody (gender, slot, sex, birth_date, fame, x, y, z)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 -- Whose fame is to be reckoned anew, because somebody has come to like them, or no longer does, on that day.
