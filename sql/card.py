@@ -25,8 +25,8 @@ class Known(NamedTuple):
 _PROFILE = ",".join("a.`login`" if name == "login" else f"p.`{name}`" for name in Profile._fields)
 _PHOTO = ",".join("HEX(f.`thumbhash`)" if name == "thumbhash" else f"f.`{name}`" for name in Photo._fields)
 _LIST = compile_(
-    f"SELECT JSON_ARRAY({_PROFILE}),JSON_ARRAY({_PHOTO}),"
-    "(SELECT GROUP_CONCAT(t.`tag` ORDER BY t.`position`) FROM `profile_tag` t WHERE t.`user_id`=p.`user_id`)"
+    f"SELECT JSON_ARRAY({_PROFILE}) `profile`,JSON_ARRAY({_PHOTO}) `photo`,"
+    "(SELECT GROUP_CONCAT(t.`tag` ORDER BY t.`position`) FROM `profile_tag` t WHERE t.`user_id`=p.`user_id`) `tags`"
     " FROM `profile` p STRAIGHT_JOIN `account` a ON a.`id`=p.`user_id`"
     " LEFT JOIN `photo` f ON f.`user_id`=p.`user_id` AND f.`position`=%(first)s"
     " WHERE p.`user_id` IN %(user_ids*)s"

@@ -26,7 +26,7 @@ CONFLICTS = {
 _LOST = frozenset({CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST, 1053, 1927, 4031})
 _SESSION = (
     "sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',"
-    " time_zone = '+00:00', group_concat_max_len = 1048576"
+    " time_zone = '+00:00', group_concat_max_len = 1048576, eq_range_index_dive_limit = 16"
 )
 # MariaDB alone can do this: a process that froze in the middle of a transaction keeps nobody waiting for longer.
 _IDLE = " /*M!100300 , idle_write_transaction_timeout = 5 */"

@@ -11,7 +11,7 @@ import aiomysql
 import pymysql
 from aiomysql.connection import MySQLResult
 from pymysql.constants import CR, FIELD_TYPE
-from pymysql.converters import convert_date, convert_datetime, decoders
+from pymysql.converters import convert_date, convert_datetime, decoders, escape_float
 from pymysql.protocol import FieldDescriptorPacket, MysqlPacket, OKPacketWrapper
 
 _AT_A_TIME = 262_144
@@ -47,6 +47,10 @@ class _Cursor(aiomysql.Cursor):  # type: ignore[misc]
 
 
 def _literal(value: Any, conn: aiomysql.Connection) -> Any:
+    if value is None:
+        return "NULL"
+    if type(value) is float:
+        return _number(value)
     if type(value) is datetime:
         return _moment(value)
     return int(value) if isinstance(value, IntEnum) else conn.escape(value)
@@ -56,6 +60,12 @@ def _literal(value: Any, conn: aiomysql.Connection) -> Any:
 def _moment(moment: datetime) -> str:
     """Many rows of one statement have the same time."""
     return f"'{moment.isoformat(' ')}'"
+
+
+@lru_cache(1024)
+def _number(number: float) -> str:
+    """Most are constants of some definition."""
+    return str(escape_float(number))
 
 
 # -- rows --------------------------------------------------------------------------------------------------------------

@@ -219,14 +219,14 @@ def _pool(near: str | None, far: str | None, order: str) -> Statement:
         )
     both = parts[0] if len(parts) == 1 else f"({parts[0]}) UNION ALL ({parts[1]})"
     return compile_(
-        "SELECT COUNT(CASE WHEN s.`rank`<%(buckets)s THEN s.`tie` END),"
-        "MAX(CASE WHEN s.`rank`<%(buckets)s THEN s.`rank`*%(circle)s+s.`tie` END),"
-        "COUNT(CASE WHEN s.`rank`=%(buckets)s THEN s.`tie` END),"
-        "MAX(CASE WHEN s.`rank`=%(buckets)s THEN s.`rank`*%(circle)s+s.`tie` END),"
+        "SELECT COUNT(CASE WHEN s.`rank`<%(buckets)s THEN s.`tie` END) `placed`,"
+        "MAX(CASE WHEN s.`rank`<%(buckets)s THEN s.`rank`*%(circle)s+s.`tie` END) `placed_end`,"
+        "COUNT(CASE WHEN s.`rank`=%(buckets)s THEN s.`tie` END) `placeless`,"
+        "MAX(CASE WHEN s.`rank`=%(buckets)s THEN s.`rank`*%(circle)s+s.`tie` END) `placeless_end`,"
         "SUBSTRING_INDEX(GROUP_CONCAT(CASE WHEN"
         f" %(value)s IS NULL OR s.`value`{beyond}%(value)s OR (s.`value`=%(value)s AND s.`tie`>%(tie)s)"
         " THEN CONCAT_WS(%(between)s,s.`user_id`,s.`value`,s.`tie`) END"
-        f" ORDER BY s.`value` {order},s.`tie`),%(comma)s,%(limit)s) FROM ("
+        f" ORDER BY s.`value` {order},s.`tie`),%(comma)s,%(limit)s) `ranked` FROM ("
         f"SELECT STRAIGHT_JOIN d.`user_id`,d.`rank`,d.`tie`,{_POINTS} `value` FROM ({both}) d"
         " JOIN `candidate` c ON c.`user_id`=d.`user_id` LIMIT %(many)s) s"
     )

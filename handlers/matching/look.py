@@ -10,7 +10,7 @@ from sql.candidate import LEVELS, SLOTS
 from sql.research import BUCKETS, Found, Left, Search, Step
 from sql.transaction import Tx
 
-PLACED, PLACELESS = 240, 60
+PLACED, PLACELESS = 120, 30
 """How many make a pool: of those whose distance is known the nearest, and some of those of whom it is not."""
 
 _SHORT_ENOUGH = 30_000

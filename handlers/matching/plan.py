@@ -25,7 +25,7 @@ _MANY = 16_000
 """More are not looked at in one go."""
 _SOME = 2000
 """So many are counted to know how many fit of all."""
-_AS_WELL = 400
+_AS_WELL = 1000
 """So many more are looked at sooner than it takes to look again."""
 _LEAST = 100
 """Fewer are not looked for: each look takes its time."""
@@ -33,7 +33,7 @@ _MOST_TAGGED = 100_000
 """So many people with some tag are looked at in one go; it can't be cut, as tags are not in the order of ties."""
 _SHORT_ENOUGH = 30_000
 """A way that is not longer is gone where hardly anybody fits."""
-_MORE = 1.2
+_MORE = 1.5
 """What is expected to fit is taken so much larger, so that one look mostly does."""
 
 
