@@ -122,7 +122,9 @@ class Bulk:
             for chunk in _chunks(added):
                 self._run(statement, rows=[row + constants for row in chunk])
         if rows.profile:
-            self._run(candidate.WRITE, first=rows.profile[0][0], last=rows.profile[-1][0], **candidate.CONSTANTS)
+            first, last = rows.profile[0][0], rows.profile[-1][0]
+            self._run(candidate.WRITE, first=first, last=last, **candidate.CONSTANTS)
+            self._run(candidate.WRITE_TAGS, first=first, last=last)
         self._driver.commit()  # a failure there is one of the connection, and nothing of it is kept
 
     def _run(self, statement: Statement, **values: Any) -> list[tuple[Any, ...]]:

@@ -2,6 +2,8 @@
 
 import hashlib
 import math
+import zlib
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from sql.statement import compile_
@@ -18,6 +20,7 @@ ROWS = {level: round(math.pi * 6371.0088 / level) for level in LEVELS}
 """How many rows of cells there are from pole to pole."""
 ROW = 1 << 16
 """The number of a cell is that of its row times this, plus that of its column."""
+_BITS = 64
 NOWHERE = 2**32 - 1
 """The cell of those whose place is not known, or hidden."""
 
@@ -64,6 +67,7 @@ _MADE = {
     "y": "q.`y`",
     "z": "q.`z`",
     "tags": "q.`tags`",
+    "taste": "q.`taste`",
 } | {f"c{level}": _CELL.format(level) for level in LEVELS}
 _SHOWN = "CASE WHEN p.`show_distance`=%(yes)s THEN {} END"
 _SOURCE = (
@@ -72,13 +76,27 @@ _SOURCE = (
     + f"{_SHOWN.format('ASIN(LEAST(%(one)s,GREATEST(-%(one)s,p.`z`)))')} `lat`,"
     f"{_SHOWN.format('ATAN2(p.`y`,p.`x`)')} `lon`,"
     "COALESCE((SELECT GROUP_CONCAT(t.`tag` ORDER BY t.`position`) FROM `profile_tag` t"
-    " WHERE t.`user_id`=p.`user_id`),%(empty)s) `tags`"
+    " WHERE t.`user_id`=p.`user_id`),%(empty)s) `tags`,"
+    "(SELECT BIT_OR(%(one)s<<MOD(CRC32(t.`tag`),%(bits)s)) FROM `profile_tag` t WHERE t.`user_id`=p.`user_id`) `taste`"
     " FROM `profile` p WHERE p.`found`=%(yes)s AND p.`user_id` BETWEEN %(first)s AND %(last)s"
 )
 WRITE = compile_(
     f"INSERT INTO `candidate` ({','.join(f'`{name}`' for name in _MADE)})"
     f" SELECT {','.join(_MADE.values())} FROM ({_SOURCE}) q"
     f" ON DUPLICATE KEY UPDATE {','.join(f'`{name}`=VALUES(`{name}`)' for name in _MADE if name != 'user_id')}"
+)
+WRITE_TAGS = compile_(
+    "INSERT INTO `candidate_tag` (`user_id`,`tag`,`gender`,`after`,`taste`)"
+    " SELECT t.`user_id`,t.`tag`,c.`gender`,(SELECT COUNT(*) FROM `profile_tag` l"
+    " WHERE l.`user_id`=t.`user_id` AND l.`tag`>=t.`tag`) `later`,c.`taste`"
+    " FROM `candidate` c STRAIGHT_JOIN `profile_tag` t ON t.`user_id`=c.`user_id`"
+    " WHERE c.`user_id` BETWEEN %(first)s AND %(last)s"
+    " ON DUPLICATE KEY UPDATE `gender`=VALUES(`gender`),`after`=VALUES(`after`),`taste`=VALUES(`taste`)"
+)
+_DROP_TAGS = compile_(
+    "DELETE k FROM `candidate_tag` k LEFT JOIN `candidate` c ON c.`user_id`=k.`user_id`"
+    " LEFT JOIN `profile_tag` t ON t.`user_id`=k.`user_id` AND t.`tag`=k.`tag`"
+    " WHERE k.`user_id` BETWEEN %(first)s AND %(last)s AND (c.`user_id` IS NULL OR t.`tag` IS NULL)"
 )
 _DROP = compile_(
     "DELETE c FROM `candidate` c LEFT JOIN `profile` p ON p.`user_id`=c.`user_id`"
@@ -100,7 +118,13 @@ def slot_of(user_id: int) -> int:
     return int(hashlib.md5(str(user_id).encode(), usedforsecurity=False).hexdigest()[:SLOT_DIGITS], 16)
 
 
+def taste_of(tags: Iterable[str]) -> int:
+    """Return the bits of some tags, as the database reckons them."""
+    return sum({1 << zlib.crc32(tag.encode()) % _BITS for tag in tags})
+
+
 CONSTANTS: dict[str, Any] = {f"rows{level}": rows for level, rows in ROWS.items()} | {
+    "bits": _BITS,
     "pi": math.pi,
     "turn": math.tau,
     "half_turn": math.pi,
@@ -124,6 +148,8 @@ async def refresh(tx: Tx, *, first: int, last: int) -> None:
     """Make the rows of these people anew; the caller holds their profiles, or writes them in this transaction."""
     await tx.write(_DROP, first=first, last=last, no=False)
     await tx.write(WRITE, first=first, last=last, **CONSTANTS)
+    await tx.write(_DROP_TAGS, first=first, last=last)
+    await tx.write(WRITE_TAGS, first=first, last=last)
 
 
 async def is_whole(tx: Tx) -> bool:

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sql.candidate import LEVELS, SLOTS
+from sql.candidate import LEVELS, SLOTS, taste_of
 from sql.statement import Statement, compile_
 from sql.transaction import Tx
 
@@ -77,6 +77,7 @@ class Search(NamedTuple):
         values |= {f"near{n}": points for n, points in enumerate(self.score.near)}
         values["own_tags"] = _by_fours(self.own_tags)
         values["common_tags"] = values["own_tags"] if self.common_min else []
+        values["own_taste"], values["wanted_taste"] = taste_of(self.own_tags), taste_of(self.tags) or None
         return values | {"zero": 0, "one": 1, "last_rank": BUCKETS - 1, "buckets": BUCKETS, "circle": SLOTS}
 
 
@@ -98,11 +99,14 @@ class Step(NamedTuple):
     high: int = SLOTS - 1
     least: int = -(10**6)
     most: int = 10**6
+    fewest: int = 1
+    """Of those with a tag, who have so many tags from it on, in the order of the alphabet."""
 
     def bound(self, prefix: str = "") -> dict[str, Any]:
         """Return it as the statements take it."""
         is_slice = self.high - self.low < SLOTS - 1
         bound = {"keys": self.keys or (None,), "low": self.low if is_slice else None, "high": self.high}
+        bound["fewest"] = self.fewest
         return {prefix + name: value for name, value in bound.items()}
 
 
@@ -149,7 +153,10 @@ _MAY_BE_ONLINE = (
     "{active_after? AND EXISTS (SELECT a.`user_id` FROM `profile` a WHERE a.`user_id`=c.`user_id`"
     " AND (a.`active_at` IS NULL OR a.`active_at`>=%(active_after)s))}"
 )
-_FITS = f"{_ELIGIBLE}{''.join(_PIECES.values())}{_MAY_BE_ONLINE}"
+_FITS = (
+    "{wanted_taste? AND c.`taste`&%(wanted_taste)s=%(wanted_taste)s}"
+    f" AND {_ELIGIBLE}{''.join(_PIECES.values())}{_MAY_BE_ONLINE}"
+)
 _PAIR = (
     " LEFT JOIN `pair` r ON r.`low_id`=LEAST(c.`user_id`,%(viewer_id)s)"
     " AND r.`high_id`=GREATEST(c.`user_id`,%(viewer_id)s) WHERE "
@@ -169,25 +176,35 @@ _BETWEEN_TIES = (
 )
 
 
+_LIKELY = "{{likely? AND BIT_COUNT({0}.`taste`&%(own_taste)s)>=%(likely)s}}"
+
+
 def _people(index: str, prefix: str = "") -> str:
     """Return the people whom an index finds, of whom it is still to be seen whether they are eligible."""
     keys, genders = f"%({prefix}keys*)s", "c.`gender` IN %(genders*)s"
-    of_slice = f"{{{prefix}low? AND c.`slot` BETWEEN %({prefix}low)s AND %({prefix}high)s}} AND "
+    of_slice = f"{{{prefix}low? AND c.`slot` BETWEEN %({prefix}low)s AND %({prefix}high)s}}"
     if index == "tag":
         return (
-            f"`profile_tag` k STRAIGHT_JOIN `candidate` c ON c.`user_id`=k.`user_id` AND {genders}"
-            f"{_PAIR}k.`tag` IN {keys}{of_slice}"
+            "`candidate_tag` k FORCE INDEX (`tag`) STRAIGHT_JOIN `candidate` c ON c.`user_id`=k.`user_id`"
+            f"{_PAIR}k.`tag` IN {keys} AND k.{genders[2:]} AND k.`after`>=%({prefix}fewest)s{of_slice}"
         )
     of_index = "" if index == "everybody" else f"c.`{index}` IN {keys} AND "
     return f"`candidate` c FORCE INDEX (`{index}`){_PAIR}{of_index}{genders}{of_slice}"
 
 
+def _fits(index: str) -> str:
+    """Return the conditions for those whom an index finds; by bits it knows of most already that they don't fit."""
+    return _FITS.replace("c.`taste`", "k.`taste`") if index == "tag" else _FITS
+
+
 def _list(index: str, sort: int, order: str) -> Statement:
     value, beyond = _VALUES[sort], ">" if order == "ASC" else "<"
     of_step = _BETWEEN_RANKS if sort == 1 else f" AND {value} BETWEEN %(least)s AND %(most)s"
+    if sort == 4:
+        of_step = _LIKELY.format("k" if index == "tag" else "c") + of_step
     return compile_(
         f"SELECT {'DISTINCT' if index == 'tag' else ''} STRAIGHT_JOIN c.`user_id`,{value} `value`,{_TIE} `tie`"
-        f" FROM {_people(index)}{_FITS}{of_step}"
+        f" FROM {_people(index)}{_fits(index)}{of_step}"
         f"{{value? HAVING `value`{beyond}%(value)s OR (`value`=%(value)s AND `tie`>%(tie)s)}}"
         f" ORDER BY `value` {order},`tie` LIMIT %(limit)s"
     )
@@ -209,12 +226,12 @@ def _pool(near: str | None, far: str | None, order: str) -> Statement:
     beyond, parts = ">" if order == "ASC" else "<", []
     if near:
         parts.append(
-            f"SELECT STRAIGHT_JOIN c.`user_id`,{_RANK} `rank`,{_TIE} `tie` FROM {_people(near)}{_FITS}{_BETWEEN}"
+            f"SELECT STRAIGHT_JOIN c.`user_id`,{_RANK} `rank`,{_TIE} `tie` FROM {_people(near)}{_fits(near)}{_BETWEEN}"
             " ORDER BY `rank`,`tie` LIMIT %(pool)s"
         )
     if far:
         parts.append(
-            f"SELECT STRAIGHT_JOIN c.`user_id`,%(buckets)s `rank`,{_TIE} `tie` FROM {_people(far, 'far_')}{_FITS}"
+            f"SELECT STRAIGHT_JOIN c.`user_id`,%(buckets)s `rank`,{_TIE} `tie` FROM {_people(far, 'far_')}{_fits(far)}"
             f"{_BETWEEN_TIES} ORDER BY `tie` LIMIT %(far_pool)s"
         )
     both = parts[0] if len(parts) == 1 else f"({parts[0]}) UNION ALL ({parts[1]})"
@@ -239,7 +256,7 @@ def _count(index: str) -> Statement:
     counts = ",".join(f"COUNT(CASE WHEN {' AND '.join(f'd.`f{n}`' for n in some)} THEN %(one)s END)" for some in kept)
     conditions = ",".join(f"(%(one)s{piece}) `f{n}`" for n, piece in enumerate(_PIECES.values()))
     return compile_(
-        f"SELECT {counts} FROM (SELECT STRAIGHT_JOIN {conditions} FROM {_people(index)}{_ELIGIBLE} LIMIT %(many)s) d"
+        f"SELECT {counts} FROM (SELECT STRAIGHT_JOIN {conditions} FROM {_people(index)} AND {_ELIGIBLE} LIMIT %(many)s) d"
     )
 
 
@@ -261,6 +278,8 @@ async def list_found(
     """Return those of a step who are eligible and fit the filters, from a place on; `order` is ASC or DESC."""
     values = search.values() | step.bound() | _after(after) | {"unknown_last": UNKNOWN_LAST[order]}
     values |= _of_values(step, search.cosines, UNKNOWN_LAST[order])
+    alike = step.least - len(search.own_tags) + values["own_taste"].bit_count()  # own tags may share a bit
+    values["likely"] = alike if alike > 0 else None
     return await tx.many(_LIST[step.by, sort_by, order], Found, **values, limit=limit)
 
 
@@ -330,7 +349,7 @@ def _between_ties(step: Step, is_placed: bool) -> dict[str, Any]:
 
 def _of_values(step: Step, cosines: tuple[float, ...], unknown: int) -> dict[str, Any]:
     """Return the bounds of a step by values; those of distances as cosines."""
-    is_known = 0 <= step.least and step.most < BUCKETS
+    is_known = step.least >= 0 and step.most < BUCKETS
     ends = [_NEARER, *cosines, _FARTHER]
     return {
         "least": step.least,

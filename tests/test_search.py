@@ -20,9 +20,9 @@ from handlers.research import _SCORE
 from server.app import SERVICES
 from server.ephemeral.sample import Sample
 from sql import candidate
-from sql.candidate import NOWHERE, ROWS, SLOTS, slot_of
+from sql.candidate import NOWHERE, ROWS, SLOTS, slot_of, taste_of
 from sql.database import Database
-from sql.research import _COUNT, _LIST, _POOL, INDEXES, Search, Step
+from sql.research import _COUNT, _LIST, _POOL, Search, Step
 from sql.transaction import Budget, Tx, transact
 from tests.ground.crowd import TAGS, Crowd
 from tests.ground.waiting import until
@@ -133,10 +133,13 @@ async def test_what_search_goes_by_is_what_profiles_say_whatever_happens(server,
     anna = await people("anna", gender="female", tags=["tea", "chess"], gps=PARIS, age=30)
 
     async def rows():
-        return sorted(await server.database.fetch("SELECT * FROM candidate"))
+        tags = await server.database.fetch("SELECT * FROM candidate_tag")
+        rows = await server.database.fetch("SELECT * FROM candidate")
+        return sorted((*row, *sorted(tag for tag in tags if tag[0] == row[0])) for row in rows)
 
     async def anew():
         before = await rows()
+        await server.database.fetch("DELETE FROM candidate_tag")
         await server.database.fetch("DELETE FROM candidate")
         await fill(server.database)
         assert await rows() == before
@@ -156,6 +159,15 @@ async def test_what_search_goes_by_is_what_profiles_say_whatever_happens(server,
     assert (await rows())[0] and NOWHERE in (await anew())[anna.id]
     await anna.profile.save(image=[])
     assert (await anew()).keys() == {bob.id}
+
+
+async def test_bits_of_tags_are_the_same_in_the_database_and_here(server, people):
+    """Letters of any script: who has not the bits has not the tags."""
+    tags = ["tea", "été", "чай", "茶", "a-b"]
+    anna = await people("anna", tags=tags)
+    assert await server.database.fetch("SELECT taste FROM candidate WHERE user_id=%s", anna.id) == [(taste_of(tags),)]
+    rows = await server.database.fetch("SELECT tag,`after` FROM candidate_tag WHERE user_id=%s", anna.id)
+    assert dict(rows) == {tag: len(tags) - place for place, tag in enumerate(sorted(tags))}
 
 
 async def test_a_database_that_knew_no_candidates_makes_them_when_it_is_served(start_server):
@@ -323,7 +335,7 @@ async def metropolis(database):
     await database.fetch("INSERT INTO profile_tag SELECT user_id, 'tea', 0 FROM profile WHERE MOD(user_id,4)=0")
     await database.fetch("INSERT INTO profile_tag SELECT user_id, 'rare', 1 FROM profile WHERE MOD(user_id,397)=0")
     await fill(database)
-    await database.fetch("ANALYZE TABLE candidate, profile_tag, pair")
+    await database.fetch("ANALYZE TABLE candidate, candidate_tag, pair")
     return database
 
 
@@ -331,7 +343,7 @@ async def test_every_statement_goes_by_its_index(metropolis):
     search = viewer_of().values() | {"unknown_last": 12, "limit": 21, "pool": 240, "far_pool": 60}
     search |= {"between": ":", "comma": ",", "many": 10**9, "least": 0, "most": 10**6, "value": None, "tie": None}
     search |= dict.fromkeys(("nearest", "first_tie", "last_tie", "only_placeless", "first_far", "last_far"))
-    search |= {"farthest": 0.99, "is_unknown": None}
+    search |= {"farthest": 0.99, "is_unknown": None, "likely": 1}
 
     def keys(index):
         level = int(index[1:]) if index[1:].isdigit() else None

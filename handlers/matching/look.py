@@ -95,11 +95,11 @@ class Look:
     def _groups(self, sort_by: int) -> Sequence[Group]:
         outlook = self._outlook
         short = outlook.shortcut(most=_SHORT_ENOUGH) if sort_by == 4 else outlook.shortcut()
+        if sort_by == 4:
+            groups = outlook.by_common_tags(short)
+            return groups if self._order == "DESC" else groups[::-1]
         if short is not None:
             return [short]
-        if sort_by == 4:
-            groups = outlook.by_common_tags()
-            return groups if self._order == "DESC" else groups[::-1]
         known, unknown = {
             1: (outlook.by_distance, outlook.of_unknown_distance),
             2: (outlook.by_age, outlook.of_unknown_age),

@@ -33,6 +33,8 @@ _MOST_TAGGED = 100_000
 """So many people with some tag are looked at in one go; it can't be cut, as tags are not in the order of ties."""
 _SHORT_ENOUGH = 30_000
 """A way that is not longer is gone where hardly anybody fits."""
+_CHEAPER = 4
+"""So many times as many are looked at in the same time, if what the index knows tells of most that they don't fit."""
 _MORE = 1.5
 """What is expected to fit is taken so much larger, so that one look mostly does."""
 
@@ -41,7 +43,7 @@ class Group(NamedTuple):
     """People with one value, or with several in a row: whom an index finds by these keys."""
 
     kind: str
-    """`circle`: the keys are also those of the smaller circles; `list`: the keys of several add up; `alone`."""
+    """`circle`: its keys find all before it, too; `common`: so, by `after`; `list`: the keys add up; `alone`."""
     least: int
     most: int
     by: str
@@ -101,7 +103,9 @@ def stretch(groups: Sequence[Group], at: int, tie: int, *, wanted: int, key: int
     group = groups[at]
     if group.by == "tag" or group.least < group.most:  # neither is in the order of ties
         return Stretch(_joined([group]), at + 1, 0)
-    share = min(max(wanted, _LEAST) * _MORE / max(group.fitting, 1e-9), _MANY / max(group.looked_at, 1e-9), 1.0)
+    many, fitting = max(group.looked_at, 1e-9), max(group.fitting, 1e-9)
+    share = max(wanted * _MORE / fitting, min(_LEAST * _MORE / fitting, _AS_WELL / many))
+    share = min(share, _MANY / many, 1.0)
     size = SLOTS >> max(0, math.floor(-math.log2(share)))
     block = tie // size
     low = (block ^ (key // size)) * size
@@ -130,11 +134,15 @@ def _whole_groups(groups: Sequence[Group], at: int, wanted: int) -> int:
 
 
 def _joined(groups: Sequence[Group]) -> Step:
-    largest = max(groups, key=lambda group: group.most)
+    least, most = min(group.least for group in groups), max(group.most for group in groups)
+    if groups[0].kind == "common":
+        largest = next(group for group in groups if group.least == least)
+        return Step(largest.by, largest.keys, least=least, most=most, fewest=least)
+    largest = next(group for group in groups if group.most == most)
     by, keys = largest.by, tuple({key: None for group in groups for key in group.keys})
     if len(groups) > 1 and largest.joined:
         by, keys, _ = largest.joined
-    return Step(by, keys, least=min(group.least for group in groups), most=largest.most)
+    return Step(by, keys, least=least, most=most)
 
 
 class Filters(NamedTuple):
@@ -290,25 +298,27 @@ class Outlook:
             groups.append(Group("list", fame, fame, "fame", (fame,), people, people * share))
         return groups
 
-    def by_common_tags(self) -> list[Group]:
-        """Return a group for each number of common tags, most first: those who have n of m have one of any m-n+1."""
-        rarest = sorted(self._filters.own_tags, key=lambda tag: self._sample.tags[tag])
-        sizes = [self._everybody * self._sample.share(self._sample.tags, (tag,)) for tag in rarest]
-        share = self._share / self._common_share * self._near_share
-        groups = []
-        fewest = max(self._filters.common_min, len({*self._filters.tags} & {*rarest}))
-        for common in range(len(rarest), max(fewest, 1) - 1, -1):
-            fitting = self._everybody * share * self._likely[common]
-            others = len(rarest) - common + 1
-            by_chance = _LEAST * _MORE * self._everybody / max(fitting, 1e-9)
-            if sum(sizes[:others]) <= min(by_chance, _MOST_TAGGED):
-                groups.append(Group("list", common, common, "tag", tuple(rarest[:others]), 0.0, fitting))
-            else:
-                groups.append(Group("alone", common, common, "everybody", (), self._everybody, fitting))
-        if not fewest:
-            fitting = self._everybody * share * self._likely[0]
-            groups.append(Group("alone", 0, 0, "everybody", (), self._everybody, fitting))
-        return groups
+    def by_common_tags(self, short: Group | None = None) -> list[Group]:
+        """Return a group for each number of common tags, most first; all by a shortcut, if there is one."""
+        fewest = max(self._filters.common_min, len({*self._filters.tags} & {*self._filters.own_tags}))
+        return [self._with_common(common, short) for common in range(len(self._filters.own_tags), fewest - 1, -1)]
+
+    def _with_common(self, common: int, short: Group | None) -> Group:
+        """Return the group of those with so many common tags.
+
+        Of n tags of somebody in the order of the alphabet, whoever has k has one of the first n-k+1, and k from it on.
+        """
+        own = sorted(self._filters.own_tags)
+        share = self._share / self._common_share * self._near_share * self._likely[common]
+        if short:
+            there = short.by, short.keys, short.looked_at / _CHEAPER
+            return Group("circle", common, common, *there, self._everybody * share, there)
+        fitting, first = self._everybody * share, tuple(own[: len(own) - common + 1])
+        tagged = self._sample.tagged(first, common) * self._everybody / max(self._sample.everybody_at_all, 1.0)
+        if common and tagged <= min(_LEAST * self._everybody / max(fitting, 1e-9), _MOST_TAGGED):
+            there = "tag", first, tagged / _CHEAPER
+            return Group("common", common, common, *there, fitting, there)
+        return Group("alone", common, common, "everybody", (), self._everybody, fitting)
 
     @property
     def _here_share(self) -> float:

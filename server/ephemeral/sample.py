@@ -24,6 +24,8 @@ class Sample:
         self.born: Counter[int] = Counter()
         self.fame: Counter[int] = Counter()
         self.tags: Counter[str] = Counter()
+        self._tails: Counter[tuple[str, int]] = Counter()
+        """By a tag and how many somebody has from it on, at least, in the order of the alphabet."""
         self._cells: dict[int, dict[int, dict[int, int]]] = {level: {} for level in LEVELS}
         """By level and cell: how many of each kind."""
 
@@ -47,7 +49,11 @@ class Sample:
             self.kinds[kind] += 1
             self.born[one.born] += 1
             self.fame[one.fame] += 1
-            self.tags.update(one.tags.split(",") if one.tags else ())
+            tags = sorted(one.tags.split(",")) if one.tags else []
+            self.tags.update(tags)
+            self._tails.update(
+                (tag, fewest) for place, tag in enumerate(tags) for fewest in range(1, len(tags) - place + 1)
+            )
             for level, cell in zip(LEVELS, one.cells, strict=True):
                 there = self._cells[level].setdefault(cell, {})
                 there[kind] = there.get(kind, 0) + 1
@@ -60,9 +66,18 @@ class Sample:
                 count += sum(number for kind, number in there.items() if kind in wanted)
         return self.rate * count
 
+    def tagged(self, tags: Iterable[str], fewest: int) -> float:
+        """Return about how many times people have one of these tags, and so many from it on."""
+        return self.rate * sum(max(self._tails[tag, fewest], 0.5) for tag in tags)
+
     def everybody(self, kinds: Iterable[int]) -> float:
         """Return about how many people of these kinds there are."""
         return self.rate * sum(self.kinds[kind] for kind in kinds)
+
+    @property
+    def everybody_at_all(self) -> float:
+        """About how many people there are."""
+        return self.rate * self.kinds.total()
 
     def share(self, counts: Counter[Any], keys: Iterable[Any]) -> float:
         """Return what share of all people has one of these keys; never none, for few are too few to be in a sample."""
