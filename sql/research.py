@@ -256,7 +256,8 @@ def _count(index: str) -> Statement:
     counts = ",".join(f"COUNT(CASE WHEN {' AND '.join(f'd.`f{n}`' for n in some)} THEN %(one)s END)" for some in kept)
     conditions = ",".join(f"(%(one)s{piece}) `f{n}`" for n, piece in enumerate(_PIECES.values()))
     return compile_(
-        f"SELECT {counts} FROM (SELECT STRAIGHT_JOIN {conditions} FROM {_people(index)} AND {_ELIGIBLE} LIMIT %(many)s) d"
+        f"SELECT {counts} FROM (SELECT STRAIGHT_JOIN {conditions}"
+        f" FROM {_people(index)} AND {_ELIGIBLE} LIMIT %(many)s) d"
     )
 
 

@@ -32,7 +32,7 @@ LIMIT: Any = P("limit")
 
 
 class _Text(NamedTuple):
-    """A text for the driver, and what goes in its places: a name, how it stands there, and a number that goes with it."""
+    """A text for the driver, and what goes in its places: a name, how it stands there, and a number."""
 
     text: str
     places: list[tuple[str, str, int]]
@@ -41,7 +41,7 @@ class _Text(NamedTuple):
 class Statement:
     """A compiled statement; `bind` gives its text and the values in their order.
 
-    `{name? text}` is left out where the value of that name is None; `{name* text}` stands there once for each of a list.
+    `{name? text}` is left out where the value of that name is None; `{name* text}` is there once for each of a list.
     """
 
     def __init__(self, text: str) -> None:

@@ -159,8 +159,9 @@ class Look:
 
     async def _look_at(self, near: "_Part", far: "_Part", after: Found | None, wanted: int) -> list[research.Best]:
         """Look at the next step of each part: by one statement, if one can do both."""
-        steps = near.next(self._search.key), far.next(self._search.key)
-        at_once = [steps] if None in steps or research.can_be_one(*steps) else [(steps[0], None), (None, steps[1])]
+        one, other = near.next(self._search.key), far.next(self._search.key)
+        is_one = one is None or other is None or research.can_be_one(one, other)
+        at_once = [(one, other)] if is_one else [(one, None), (None, other)]
         found = [
             await research.list_pool(
                 self._tx,
