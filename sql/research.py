@@ -1,5 +1,6 @@
 """Search: who is eligible for a viewer, in which order. One fixed statement for each index to go by and each sort."""
 
+from collections import Counter
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -77,7 +78,7 @@ class Search(NamedTuple):
         values |= {f"near{n}": points for n, points in enumerate(self.score.near)}
         values["own_tags"] = _by_fours(self.own_tags)
         values["common_tags"] = values["own_tags"] if self.common_min else []
-        values["own_taste"], values["wanted_taste"] = taste_of(self.own_tags), taste_of(self.tags) or None
+        values["wanted_taste"] = taste_of(self.tags) or None
         return values | {"zero": 0, "one": 1, "last_rank": BUCKETS - 1, "buckets": BUCKETS, "circle": SLOTS}
 
 
@@ -176,7 +177,7 @@ _BETWEEN_TIES = (
 )
 
 
-_LIKELY = "{{likely? AND BIT_COUNT({0}.`taste`&%(own_taste)s)>=%(likely)s}}"
+_LIKELY = "{{likely? AND BIT_COUNT({0}.`taste`&%(own_taste)s)+BIT_COUNT({0}.`taste`&%(shared_taste)s)>=%(likely)s}}"
 
 
 def _people(index: str, prefix: str = "") -> str:
@@ -279,8 +280,7 @@ async def list_found(
     """Return those of a step who are eligible and fit the filters, from a place on; `order` is ASC or DESC."""
     values = search.values() | step.bound() | _after(after) | {"unknown_last": UNKNOWN_LAST[order]}
     values |= _of_values(step, search.cosines, UNKNOWN_LAST[order])
-    alike = step.least - len(search.own_tags) + values["own_taste"].bit_count()  # own tags may share a bit
-    values["likely"] = alike if alike > 0 else None
+    values |= _alike(search.own_tags, step.least)
     return await tx.many(_LIST[step.by, sort_by, order], Found, **values, limit=limit)
 
 
@@ -318,6 +318,14 @@ _NOBODY = Step("everybody", (), least=0, most=0)
 def _best(placed: int, placed_end: int | None, placeless: int, placeless_end: int | None, ranked: str | None) -> Best:
     found = [Found(*map(int, one.split(":"))) for one in (ranked or "").split(",") if one]
     return Best(placed, placed_end, placeless, placeless_end, found)
+
+
+def _alike(own_tags: list[str], least: int) -> dict[str, Any]:
+    """Return what the bits of somebody with so many of these tags must be like; two tags may share a bit, or more."""
+    bits = Counter(taste_of([tag]) for tag in own_tags)
+    shared = [bit for bit, tags in bits.items() if tags > 1]
+    likely = least - sum(bits.values()) + len(bits) + len(shared)
+    return {"own_taste": sum(bits), "shared_taste": sum(shared), "likely": likely if likely > 0 else None}
 
 
 def _after(after: Found | None) -> dict[str, Any]:

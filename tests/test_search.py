@@ -343,7 +343,7 @@ async def test_every_statement_goes_by_its_index(metropolis):
     search = viewer_of().values() | {"unknown_last": 12, "limit": 21, "pool": 240, "far_pool": 60}
     search |= {"between": ":", "comma": ",", "many": 10**9, "least": 0, "most": 10**6, "value": None, "tie": None}
     search |= dict.fromkeys(("nearest", "first_tie", "last_tie", "only_placeless", "first_far", "last_far"))
-    search |= {"farthest": 0.99, "is_unknown": None, "likely": 1}
+    search |= {"farthest": 0.99, "is_unknown": None, "likely": 1, "own_taste": 6, "shared_taste": 0}
 
     def keys(index):
         level = int(index[1:]) if index[1:].isdigit() else None
