@@ -8,11 +8,12 @@ from sql.statement import compile_, each, insert_rows
 from sql.tables import user_stream
 
 
-class LastSeq(NamedTuple):
-    """The newest number of one user."""
+class Newest(NamedTuple):
+    """The newest number of one user, and how often something had left their sight by then."""
 
     user_id: int
     last_seq: int
+    sight_epoch: int
 
 
 ADVANCE = insert_rows(
@@ -21,9 +22,9 @@ ADVANCE = insert_rows(
     "ON DUPLICATE KEY UPDATE `last_seq`=`last_seq`+VALUES(`last_seq`),"
     "`sight_epoch`=`sight_epoch`+VALUES(`sight_epoch`)",
 )
-LIST_LAST = compile_(
+LIST_NEWEST = compile_(
     MySQLQuery.from_(user_stream)
-    .select(user_stream.user_id, user_stream.last_seq)
+    .select(user_stream.user_id, user_stream.last_seq, user_stream.sight_epoch)
     .where(user_stream.user_id.isin(each("user_ids")))
     .for_update()
 )

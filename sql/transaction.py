@@ -58,6 +58,8 @@ class Told(NamedTuple):
     user_id: int
     entry: Logged
     live: Any
+    sight_epoch: int
+    """How often something had left the user's sight by then."""
 
 
 @dataclass(slots=True)
@@ -168,14 +170,14 @@ class Tx:
         await self.write(stream.ADVANCE, rows=moved)
         if not noted:
             return []
-        newest = dict(await self.many(stream.LIST_LAST, stream.LastSeq, user_ids=receivers))
+        newest = {row.user_id: row for row in await self.many(stream.LIST_NEWEST, stream.Newest, user_ids=receivers)}
         told = [
-            Told(user_id, Logged(newest[user_id] - len(noted[user_id]) + place, self.now, push), live)
+            Told(user_id, Logged(seq, self.now, push), live, newest[user_id].sight_epoch)
             for user_id in receivers
-            for place, (push, live) in enumerate(noted[user_id], start=1)
+            for seq, (push, live) in enumerate(noted[user_id], newest[user_id].last_seq - len(noted[user_id]) + 1)
         ]
         await self.write(
-            stream.INSERT, rows=[(user_id, entry.seq, *entry.push, entry.at) for user_id, entry, _ in told]
+            stream.INSERT, rows=[(user_id, entry.seq, *entry.push, entry.at) for user_id, entry, _, _ in told]
         )
         notices = [(one, one.entry.push) for one in told if one.entry.push.kind is Kind.NOTIFICATION]
         if notices:

@@ -183,6 +183,40 @@ async def test_what_was_read_before_a_block_is_not_sent_after_it(talking, hold):
         assert not [frame for frame in his.frames if "forget" in str(frame)]
 
 
+@pytest.mark.config(delivery={"tail_interval": NEVER})
+async def test_what_was_kept_while_the_log_was_read_is_not_sent_after_a_block_elsewhere(
+    server, start_server, talking, hold
+):
+    """No hint tells this process of the block: the log does."""
+    alice, bob = talking
+    end = await newest(bob)
+    other = await start_server()
+    async with Client(other.url, token=alice.token) as elsewhere, server.redis_down():
+        page = hold(sync, "list_after")
+        async with await open_as(bob, end - 1) as his:
+            await page.reached.wait()
+            await alice.message.send(bob.id, "forget this")
+            await elsewhere.relation.block(bob.id)
+            page.open()
+            await his.push("void", seq=end + 1)
+            assert not [frame for frame in his.frames if "forget" in str(frame)]
+
+
+async def test_what_was_kept_while_the_log_was_read_is_not_read_again(server, talking, hold):
+    alice, bob = talking
+    end = await newest(bob)
+    page = hold(sync, "list_after")
+    async with await open_as(bob, end - 1) as his:
+        await page.reached.wait()
+        server.gateway._delivery.pushed.clear()
+        for number in range(3):
+            await alice.message.send(bob.id, f"{number}")
+        page.open()
+        await his.push("message/new", seq=end + 3)
+        assert logged(his) == list(range(end, end + 4))
+        assert server.gateway._delivery.pushed == {"log": 1, "live": 9}, "three sockets, three messages"
+
+
 # -- readers who leave -------------------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -15,22 +15,32 @@ from server.ephemeral.hints import Hints
 from server.socket.attendance import Attendance
 from server.socket.connection import Connection
 from server.socket.engine import Transport
-from server.socket.feed import Feed, User
-from server.socket.packet import encoded_event_frame
+from server.socket.feed import Ahead, Feed, User
+from server.socket.packet import encoded_event_frame, event_frame
 from server.socket.watching import Watching
 from server.tally import SIZES, Histogram
 from server.wire.answers import Presence, iso
 from server.wire.pushes import Kind, Logged, encode, render
 from sql import sync
 from sql.database import DatabaseDown
-from sql.transaction import Ended, Outcome, Tx
+from sql.transaction import Ended, Outcome, Told, Tx
 
 log = structlog.get_logger("delivery")
 
 _PAGE = 100
+_KEPT = 50
+"""So many pushes are kept for a socket while its log is read: less than a megabyte, were they all the longest."""
 _CHUNK = 512
 
 StillLive = Callable[[int, list[str]], Awaitable[set[str]]]
+
+
+class _Page(NamedTuple):
+    """A stretch of a log as it may be seen, and how often something had left the user's sight when it was read."""
+
+    entries: list[Logged]
+    pushes: list[tuple[str, dict[str, Any]]]
+    sight_epoch: int
 
 
 class Delivery:
@@ -120,12 +130,12 @@ class Delivery:
         for user_id in outcome.stale:
             if user := self._users.get(user_id):
                 user.sees_less()
-        for user_id, entry, live in outcome.told:
-            self._hints.give(user_id)
-            if user := self._users.get(user_id):
-                self._offer(user, entry, live)
-            if entry.push.kind is Kind.SETTINGS_CHANGED:
-                self._hints.announce(user_id)  # who hides, or shows, looks as if they left, or came
+        for told in outcome.told:
+            self._hints.give(told.user_id)
+            if user := self._users.get(told.user_id):
+                self._offer(user, told)
+            if told.entry.push.kind is Kind.SETTINGS_CHANGED:
+                self._hints.announce(told.user_id)  # who hides, or shows, looks as if they left, or came
         for user_id, name, data in outcome.whispers:
             self._whisper(user_id, name, data)
             self._hints.whisper(user_id, name, data)
@@ -144,38 +154,40 @@ class Delivery:
                     feed.connection.push(name, data)
                     self.pushed["whisper"] += 1
 
-    def _offer(self, user: User, entry: Logged, live: Any) -> None:
+    def _offer(self, user: User, told: Told) -> None:
         self._found.pop(user.id, None)
-        frame = encoded_event_frame(encode(entry, live)) if live is not None else None
+        entry = told.entry
+        frame = encoded_event_frame(encode(entry, told.live)) if told.live is not None else None
         for feed in user.feeds.values():
             transport = feed.connection.transport
             is_next = feed.cursor + 1 == entry.seq and feed.catching_up is None
             if frame and is_next and transport.backlog < self._soft:
-                feed.cursor = feed.target = entry.seq
-                transport.write(frame)
-                self.pushed["live"] += 1
-                self._watching.told(feed, entry.push)
+                feed.target = entry.seq
+                self._send_next(feed, entry, frame, "live")
             else:
-                if frame and feed.catching_up and len(feed.ahead) < _PAGE:
-                    self._keep(feed, entry, frame)
+                if frame and feed.catching_up and len(feed.ahead) < _KEPT:
+                    self._keep(feed, Ahead(entry, frame, told.sight_epoch))
                 feed.target = max(feed.target, entry.seq)
                 self._catch_up(feed)
 
-    def _keep(self, feed: Feed, entry: Logged, frame: bytes) -> None:
+    def _keep(self, feed: Feed, kept: Ahead) -> None:
         """Keep a push until what comes before it was read: who is told much would never be told live again."""
-        if not feed.ahead or entry.seq == next(reversed(feed.ahead)) + 1:
-            feed.ahead[entry.seq] = frame, entry.push
+        if not feed.ahead or kept.entry.seq == feed.ahead[-1].entry.seq + 1:
+            feed.ahead.append(kept)
 
-    def _send_ahead(self, feed: Feed) -> None:
-        """Send what was kept, as far as it comes next."""
-        while feed.ahead and next(iter(feed.ahead)) <= feed.cursor + 1:
-            seq = next(iter(feed.ahead))
-            frame, push = feed.ahead.pop(seq)
-            if seq == feed.cursor + 1:
-                feed.connection.transport.write(frame)
-                feed.cursor = seq
-                self.pushed["live"] += 1
-                self._watching.told(feed, push)
+    def _send_ahead(self, feed: Feed, sight_epoch: int) -> None:
+        """Send what was kept, as far as it comes next, but nothing from before something left the user's sight."""
+        while feed.ahead and (feed.ahead[0].entry.seq <= feed.cursor or feed.ahead[0].sight_epoch < sight_epoch):
+            feed.ahead.popleft()
+        while feed.ahead and feed.ahead[0].entry.seq == feed.cursor + 1:
+            kept = feed.ahead.popleft()
+            self._send_next(feed, kept.entry, kept.frame, "live")
+
+    def _send_next(self, feed: Feed, entry: Logged, frame: bytes, way: str) -> None:
+        feed.connection.transport.write(frame)
+        feed.cursor = entry.seq
+        self.pushed[way] += 1
+        self._watching.told(feed, entry.push)
 
     def _end_sessions(self, ended: Ended) -> None:
         if user := self._users.get(ended.user_id):
@@ -216,31 +228,28 @@ class Delivery:
         """Send what lies between cursor and target; tell whether that went well."""
         try:
             while feed.cursor < feed.target and self._can_write(feed.connection.transport):
-                self._send_ahead(feed)
-                if feed.cursor >= feed.target:
-                    break
                 generation = feed.user.generation
-                entries, pushes = await self._services.read(lambda tx: self._page(tx, feed))
+                page = await self._services.read(lambda tx: self._page(tx, feed))
                 if feed.user.generation != generation:
                     continue
-                if not entries or entries[0].seq != feed.cursor + 1:
+                if not page.entries or page.entries[0].seq != feed.cursor + 1:
                     self._show_hole(feed)
-                for entry, (name, data) in zip(entries, pushes, strict=True):
+                for entry, push in zip(page.entries, page.pushes, strict=True):
                     if entry.seq == feed.cursor + 1:
-                        feed.connection.push(name, data)
-                        feed.cursor = entry.seq
-                        self.pushed["log"] += 1
-                        self._watching.told(feed, entry.push)
-                self._send_ahead(feed)
+                        self._send_next(feed, entry, event_frame(*push), "log")
+                self._send_ahead(feed, page.sight_epoch)
         except DatabaseDown as fault:
             log.warning("delivery.unavailable", reason=str(fault), seldom=True)
             return False
         return True
 
-    async def _page(self, tx: Tx, feed: Feed) -> tuple[list[Logged], list[tuple[str, dict[str, Any]]]]:
+    async def _page(self, tx: Tx, feed: Feed) -> _Page:
+        """Read on; last of all, and only if something was kept meanwhile, whether it may still be seen."""
         entries = await sync.list_after(tx, user_id=feed.user.id, after=feed.cursor, limit=feed.missing(_PAGE))
         self.pages.note(len(entries))
-        return entries, await render(Context(tx, self._services, feed.session), entries)
+        pushes = await render(Context(tx, self._services, feed.session), entries)
+        [stream] = await sync.list_streams(tx, user_ids=[feed.user.id]) if feed.ahead else [None]
+        return _Page(entries, pushes, stream.sight_epoch if stream else 0)
 
     def lags(self) -> list[int]:
         """Return by how many pushes each connection is behind its log."""

@@ -1,12 +1,22 @@
 """Feed: what one signed-in connection has been sent, and what it watches."""
 
 import asyncio
+from collections import deque
+from typing import NamedTuple
 
 from server.context import Log, Session
 from server.socket.attendance import Seat
 from server.socket.connection import Connection
 from server.wire.answers import Presence
-from server.wire.pushes import Push
+from server.wire.pushes import Logged
+
+
+class Ahead(NamedTuple):
+    """A push that is kept until its turn comes, and how often something had left the user's sight when it was made."""
+
+    entry: Logged
+    frame: bytes
+    sight_epoch: int
 
 
 class Feed:
@@ -22,13 +32,13 @@ class Feed:
         self.target = log.last_seq
         """The newest number that is known of."""
         self.catching_up: asyncio.Task[bool] | None = None
-        self.ahead: dict[int, tuple[bytes, Push]] = {}
+        self.ahead: deque[Ahead] = deque()
         """What came live while the log was read, in order: it need not be read from there."""
         self.watch: Watch | None = None
 
     def missing(self, most: int) -> int:
         """Return how many entries have to be read from the log until what came live follows."""
-        return max(1, min(most, next(iter(self.ahead), self.cursor + most + 1) - self.cursor - 1))
+        return max(1, min(most, self.ahead[0].entry.seq - self.cursor - 1)) if self.ahead else most
 
 
 class Watch:
