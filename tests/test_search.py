@@ -414,6 +414,29 @@ async def test_no_search_looks_at_many_however_many_there_are(metropolis):
         assert looked_at < (CROWD if (sort_by, order) == (1, "DESC") else 4000), (sort_by, order, asked, looked_at)
 
 
+async def test_in_a_village_with_nobody_near_no_search_looks_at_many(metropolis):
+    """Nobody within 200 km, a crowd beyond: the nearest are found without all of it, and nobody near at once."""
+    tx = Tx(metropolis, now=datetime.now(UTC), budget=Budget(60))
+    sample = Sample()
+
+    async def read(work):
+        return await work(tx)
+
+    await sample.load(read)
+    village = around(vector(*PARIS.values()), 300, 2.0)
+    for sort_by, order, reach, most in ((0, "DESC", None, 1500), (1, "ASC", None, 1500), (0, "DESC", 7, 100)):
+        more = {} if reach is None else {"reach": COSINES[reach]}
+        search = viewer_of(**more)._replace(vector=village)
+        filters = Filters(genders=(2,), own_gender=1, today=search.today, own_tags=("tea", "rare"), bucket=reach)
+        outlook = Outlook(sample, filters, village, 12 if sort_by == 0 else 999_999)
+        one = look.Look(tx, search, outlook, order=order, budget=9, at_most=9)
+        before = await rows_read(metropolis)
+        seen = await (one.list_best(look.FIRST_POOL, 21) if sort_by == 0 else one.list_sorted(sort_by, None, 21))
+        looked_at = await rows_read(metropolis) - before
+        assert len(seen.people) == (0 if reach else 21)
+        assert looked_at < most, (sort_by, order, reach, looked_at)
+
+
 async def rows_read(database):
     counters = await database.fetch("SHOW SESSION STATUS LIKE 'Handler_read%%'")
     return sum(int(count) for name, count in counters if name != "Handler_read_rnd_next")
