@@ -5,9 +5,11 @@ import math
 from datetime import UTC, date, datetime
 from functools import partial
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 
+from handlers import research
 from handlers.matching import look, plan
 from handlers.matching.age import age_on
 from handlers.matching.cells import Cell
@@ -18,11 +20,13 @@ from handlers.matching.plan import Filters, Outlook
 from handlers.matching.score import points
 from handlers.research import _SCORE
 from server.app import SERVICES
+from server.clock import Clock
 from server.ephemeral.sample import Sample
+from server.outside.tokens import Tokens
 from sql import candidate
 from sql.candidate import NOWHERE, ROWS, SLOTS, slot_of, taste_of
 from sql.database import Database
-from sql.research import _COUNT, _LIST, _POOL, Search, Step
+from sql.research import _COUNT, _LIST, _POOL, Found, Search, Step
 from sql.transaction import Budget, Tx, transact
 from tests.ground.crowd import TAGS, Crowd
 from tests.ground.waiting import until
@@ -276,6 +280,17 @@ async def test_not_everybody_is_shown_the_same_few(server, people, in_small_step
         server.clock.advance(86_400)
     assert len(shown) > 3
     assert len(frozenset.union(*shown)) > 30
+
+
+def test_the_longest_cursor_is_one_that_a_client_may_send():
+    """All marks, the farthest places, the longest page."""
+    draw, last = Random(3), 13 * SLOTS - 1
+    tokens = Tokens(["k" * 32], Clock(), session_days=1, link_hours=1, reset_minutes=1)
+    pool = look.Pool((last, last), (last, last), Found(2**53 - 1, 100, SLOTS - 1))
+    place = research._Place(date(2026, 1, 1), None, tuple(draw.getrandbits(32) for _ in range(research._MARKS)))
+    page = research._Page([Found(draw.getrandbits(53), 100, SLOTS - 1) for _ in range(50)], pool, False)
+    ctx = SimpleNamespace(services=SimpleNamespace(tokens=tokens))
+    assert len(research._cursor(ctx, "research." + "f" * 32, place, page)) <= 4000
 
 
 # -- fame --------------------------------------------------------------------------------------------------------------
