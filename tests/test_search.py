@@ -452,6 +452,19 @@ async def test_in_a_village_with_nobody_near_no_search_looks_at_many(metropolis)
         assert looked_at < most, (sort_by, order, reach, looked_at)
 
 
+async def test_who_has_no_place_is_told_at_once_that_nobody_is_near(metropolis):
+    """No distance is known, so a distance fits nobody: nothing is looked at."""
+    tx = Tx(metropolis, now=datetime.now(UTC), budget=Budget(60))
+    search = viewer_of(reach=COSINES[4])._replace(vector=None)
+    filters = Filters(genders=(2,), own_gender=1, today=search.today, own_tags=("tea", "rare"), bucket=4)
+    for sort_by in range(5):
+        one = look.Look(tx, search, Outlook(Sample(), filters, None, 12), order="DESC", budget=9, at_most=9)
+        before = await rows_read(metropolis)
+        seen = await (one.list_best(look.FIRST_POOL, 21) if sort_by == 0 else one.list_sorted(sort_by, None, 21))
+        assert seen.people == [] and seen.rest is None
+        assert await rows_read(metropolis) - before < 10, sort_by
+
+
 async def rows_read(database):
     counters = await database.fetch("SHOW SESSION STATUS LIKE 'Handler_read%%'")
     return sum(int(count) for name, count in counters if name != "Handler_read_rnd_next")

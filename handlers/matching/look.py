@@ -94,6 +94,8 @@ class Look:
 
     def _groups(self, sort_by: int) -> Sequence[Group]:
         outlook = self._outlook
+        if outlook.is_in_vain:
+            return []
         short = outlook.shortcut(most=_SHORT_ENOUGH) if sort_by == 4 else outlook.shortcut()
         if sort_by == 4:
             groups = outlook.by_common_tags(short)

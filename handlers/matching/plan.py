@@ -192,6 +192,11 @@ class Outlook:
         self._common_share = sum(self._likely[filters.common_min :]) or 1e-6
 
     @property
+    def is_in_vain(self) -> bool:
+        """Tell whether nobody can fit: a distance is asked for of somebody who has no place to measure from."""
+        return self._vector is None and self._filters.bucket is not None
+
+    @property
     def _share(self) -> float:
         return self._age_share * self._fame_share * self._tag_share * self._common_share * self._here_share
 

@@ -276,8 +276,8 @@ SELECT `user_id` FROM `profile` WHERE `user_id` IN (%s)×n AND `read_receipts`=%
 SELECT `user_id` FROM `profile` WHERE `user_id`=%s FOR UPDATE
 SELECT `user_id` FROM `profile` WHERE `user_id`>%s ORDER BY `user_id` LIMIT %s FOR UPDATE
 SELECT `user_id`,`id`,`position`,`file`,`thumbhash`,`added_at` FROM `photo` WHERE `user_id`=%s ORDER BY `position`
-SELECT `user_id`,`last_seq` FROM `user_stream` WHERE `user_id` IN (%s)×n FOR UPDATE
 SELECT `user_id`,`last_seq`,`purged_seq`,`auth_epoch`,`sight_epoch` FROM `user_stream` WHERE `user_id` IN (%s)×n
+SELECT `user_id`,`last_seq`,`sight_epoch` FROM `user_stream` WHERE `user_id` IN (%s)×n FOR UPDATE
 SELECT `user_id`,`mailed_at` FROM `reminder` WHERE `due_at`<=%s ORDER BY `due_at` LIMIT %s
 SELECT `user_id`,`mailed_at` FROM `reminder` WHERE `due_at`=%s AND `lease`=%s
 SELECT `user_id`,`mailed_at` FROM `reminder` WHERE `user_id`=%s AND `lease`=%s FOR UPDATE
