@@ -11,6 +11,7 @@ from argon2 import PasswordHasher
 from server.clock import Clock
 from server.config import Password
 from server.outside.tokens import Tokens
+from server.wire.pushes import Notice
 from sql.bulk import Bulk, Rows
 from sql.database import connect_options
 
@@ -58,6 +59,30 @@ class People:
             [(low, high, *[self._now] * 4) for low, high in ordered],
         )
 
+    def write_each_other(self, pairs: Sequence[tuple[Person, Person]]) -> None:
+        """Let these two and two be connected, and the first of them have one unread message of the second."""
+        self.connect(pairs)
+        keys = [(*sorted((reader.id, writer.id)), writer.id) for reader, writer in pairs]
+        self._write(
+            "INSERT INTO message (low_id, high_id, seq, sender_id, random_id, body, sent_at)"
+            " VALUES (%s, %s, 1, %s, 1, 'hello', %s)",
+            [(*key, self._now) for key in keys],
+        )
+        self._write(
+            "INSERT INTO notification (user_id, kind, other_id) VALUES (%s, %s, %s)",
+            [(reader.id, int(Notice.MESSAGE), writer.id) for reader, writer in pairs],
+        )
+        self._write(
+            "UPDATE pair SET last_seq = 1, low_unread = low_id <> %s, high_unread = high_id <> %s"
+            " WHERE low_id = %s AND high_id = %s",
+            [(writer_id, writer_id, low_id, high_id) for low_id, high_id, writer_id in keys],
+        )
+
+    def forget(self) -> None:
+        """Undo all that people have done to each other."""
+        for table in ("pair", "message", "notification", "visit", "quota"):
+            self._write(f"DELETE FROM {table} WHERE %s", [(1,)])
+
     def _begin(self, sessions: list[tuple[int, str]]) -> None:
         self._write(
             "INSERT INTO session (user_id, id, started_at, last_seen_at, expires_at, agent)"
@@ -82,7 +107,7 @@ class People:
             ],
             profile=[(id, "Bench", "Example", 0, 0, born, None, *wish, *place, 0, self._now) for id in ids],
             profile_tag=[],
-            photo=[],
+            photo=[(id, f"bench{id:017}", 0, "none", b"", self._now) for id in ids],
             user_stream=[(id,) for id in ids],
         )
 

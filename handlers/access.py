@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import datetime, time, timedelta
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
 
 from server.context import Context
 from server.wire.errors import (
@@ -88,7 +88,7 @@ async def lock_any_pair(ctx: Context, target_user_id: int, *, begin: bool = Fals
 
 async def require_photo(ctx: Context) -> None:
     """Refuse what needs a photo of one's own. Raises PhotoRequired."""
-    if not await photo.count(ctx.tx, user_id=ctx.user_id):
+    if not await photo.list_owners(ctx.tx, user_ids=[ctx.user_id]):
         raise PhotoRequired
 
 
@@ -281,5 +281,10 @@ async def spend(ctx: Context, user_id: int, act: quota.Act, *, limit: str, targe
     """Count one act of today. Raises RateLimited until the next day, UTC."""
     used = await quota.count_up(ctx.tx, user_id=user_id, act=act, day=ctx.today, target_id=target_id)
     if used > ctx.limit(limit):
-        tomorrow = datetime.combine(ctx.today + timedelta(days=1), time())
-        raise RateLimited((tomorrow - ctx.now).total_seconds(), limit=limit)
+        refuse_for_today(ctx, limit)
+
+
+def refuse_for_today(ctx: Context, limit: str) -> NoReturn:
+    """Refuse who has used up what there is for a day. Raises RateLimited until the next day, UTC."""
+    tomorrow = datetime.combine(ctx.today + timedelta(days=1), time())
+    raise RateLimited((tomorrow - ctx.now).total_seconds(), limit=limit)

@@ -6,8 +6,9 @@ from typing import Any
 from handlers import access, details, mailing
 from handlers.card import get_own, list_people
 from handlers.matching.cells import Cell
-from handlers.notices import count_unread, notify
+from handlers.notices import count_unread
 from handlers.photo import choose_photos, write_photos
+from handlers.visit import note_look
 from server.context import Context, job
 from server.wire import answers
 from server.wire.answers import Me, OwnProfile, Position, Shape, Wishes
@@ -32,13 +33,12 @@ from server.wire.fields import (
     UserId,
     Wish,
 )
-from server.wire.pushes import Kind, Notice, Push, renders
-from sql import account, photo, profile, relation, sync, visit
+from server.wire.pushes import Kind, Push, renders
+from sql import account, photo, profile, sync
 from sql.account import Account
 from sql.database import Duplicate
 from sql.link import Purpose
 from sql.quota import Act
-from sql.relation import Pair
 
 
 @event("user/me", order=Order.CONCURRENT, methods=("GET",))
@@ -184,13 +184,12 @@ async def mail_new_address(ctx: Context, address: str, *, user_id: int, nonce: s
 async def get(ctx: Context, *, target_user_id: UserId) -> answers.Profile:
     """Return somebody's page, and note the visit, once an hour. Raises NotFound, RateLimited."""
     pair = await access.get_visible_pair(ctx, target_user_id)
-    await _note_visit(ctx, target_user_id)
-    await access.spend(ctx, ctx.user_id, Act.PROFILE, limit="profiles_day")
     viewer, crowd = await list_people(ctx, [target_user_id])
     person = crowd.people.get(target_user_id)
     if person is None:
         raise NotFound
     photos = await photo.list_of(ctx.tx, user_id=target_user_id)
+    await note_look(ctx, target_user_id)
     mine, theirs = pair.side(ctx.user_id), pair.side(target_user_id)
     return answers.Profile(
         **viewer.card(person, crowd),
@@ -205,20 +204,3 @@ async def get(ctx: Context, *, target_user_id: UserId) -> answers.Profile:
         requested=mine.liked_at is not None and mine.requested,
         connected=pair.connected,
     )
-
-
-_VISIT_EVERY = timedelta(minutes=60)
-
-
-async def _note_visit(ctx: Context, target_user_id: int) -> None:
-    """Note a visit and tell of it; whether one is due is looked at before anything is locked, for mostly it is not."""
-    recent = ctx.now - _VISIT_EVERY
-    last = await visit.get_at(ctx.tx, user_id=target_user_id, visitor_id=ctx.user_id)
-    if last and last > recent:
-        return
-    pair, is_there = await access.lock_any_pair(ctx, target_user_id)
-    if not is_there or (pair and access.is_hidden(pair)):
-        raise NotFound
-    if await visit.upsert(ctx.tx, user_id=target_user_id, visitor_id=ctx.user_id, recent=recent):
-        pair = pair or Pair(*relation.key(ctx.user_id, target_user_id))
-        await notify(ctx, pair, target_user_id, Notice.VISIT)

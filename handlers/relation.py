@@ -1,114 +1,42 @@
-"""Relations: likes, requests, passes and blocks, and the one table that says how they follow on each other."""
+"""Relations: likes, requests, passes and blocks. How they follow on each other is in `handlers.stance`."""
 
 from collections.abc import Callable
 from copy import deepcopy
-from datetime import datetime
-from typing import NamedTuple
 
 from handlers import access
 from handlers.card import list_cards
 from handlers.notices import notify, withdraw
+from handlers.stance import (
+    Stance,
+    block,
+    changed,
+    changes,
+    disconnect,
+    liked_otherwise,
+    pass_over,
+    stance,
+    unblock,
+    unlike,
+    unpass,
+)
+from handlers.wish import Wish, fulfil
 from server.context import Context
 from server.wire.answers import Block, Blocks, Like, Liked, Likes, Nothing, Requested, Shape, iso
 from server.wire.errors import InvalidPayload, NotFound
 from server.wire.events import Order, event
 from server.wire.fields import Cursor, Limit, Login, UserId
-from server.wire.pushes import Kind, Notice, Push, RelationChanged, renders
+from server.wire.pushes import Kind, Notice, Push, renders
 from sql import account, popularity, relation, visit
 from sql import block as blocks
-from sql.quota import Act
 from sql.relation import Pair
-
-# -- the transition table: what each act of `me` does to the pair ------------------------------------------------------
-#
-#   act         my like      their like   connected            my pass   my mute   my block
-#   like        set          –            if they like me      lifted    off       –
-#   request     set, asked   –            if they like me      lifted    off       –
-#   unlike      withdrawn    –            ended                –         on        –
-#   disconnect  withdrawn    withdrawn    ended                –         on        –
-#   pass        –            –            –                    set       –         –
-#   unpass      –            –            –                    lifted    –         –
-#   block       withdrawn    withdrawn    ended                –         –         set
-#   unblock     –            –            –                    –         –         lifted
-#
-# A like, a request and a pass come only where no block stands; the others at any time.
-
-
-def like(pair: Pair, me: int, now: datetime, *, request: bool = False) -> None:
-    """I wish for this person; two wishes meet → connected."""
-    mine, theirs = pair.side(me), pair.side(pair.other(me))
-    mine.liked_at = mine.liked_at or now
-    mine.requested = mine.requested or request
-    mine.passed_at = None
-    mine.muted = False
-    if theirs.liked_at and not pair.connected:
-        pair.connected, pair.connected_at, pair.active_at = True, now, now
-
-
-def unlike(pair: Pair, me: int) -> None:
-    """I take my wish back, and hear no more of this person."""
-    _withdraw(pair, me)
-    pair.side(me).muted = True
-    pair.connected = False
-
-
-def disconnect(pair: Pair, me: int) -> None:
-    """Both wishes are gone; what was written stays readable."""
-    unlike(pair, me)
-    _withdraw(pair, pair.other(me))
-
-
-def pass_over(pair: Pair, me: int, now: datetime) -> None:
-    """I don't want to be shown this person."""
-    pair.side(me).passed_at = pair.side(me).passed_at or now
-
-
-def unpass(pair: Pair, me: int) -> None:
-    """I may be shown this person again."""
-    pair.side(me).passed_at = None
-
-
-def block(pair: Pair, me: int, now: datetime) -> None:
-    """Nothing crosses any more, in either direction."""
-    _withdraw(pair, me)
-    _withdraw(pair, pair.other(me))
-    pair.connected = False
-    pair.side(me).blocked_at = pair.side(me).blocked_at or now
-
-
-def unblock(pair: Pair, me: int) -> None:
-    """The block is lifted; nothing comes back by itself."""
-    pair.side(me).blocked_at = None
-
-
-def _withdraw(pair: Pair, user_id: int) -> None:
-    side = pair.side(user_id)
-    side.liked_at, side.requested = None, False
-
-
-class Stance(NamedTuple):
-    """How one of two stands to the other, by own acts."""
-
-    liked: bool
-    requested: bool
-    passed: bool
-    blocked: bool
-
-
-def stance(pair: Pair, user_id: int) -> Stance:
-    """Return how one of the two stands to the other."""
-    side = pair.side(user_id)
-    return Stance(bool(side.liked_at), side.requested, bool(side.passed_at), bool(side.blocked_at))
-
-
-# -- events ------------------------------------------------------------------------------------------------------------
 
 
 @event("user/like", methods=("GET",), pushes=("connection", "relation/changed", "notification"))
 async def like_somebody(ctx: Context, *, target_user_id: UserId) -> Liked:
     """Like somebody, quietly. Raises NotFound, PhotoRequired, RateLimited."""
-    pair = await _wish(ctx, target_user_id, request=False)
-    return Liked(liked=True, connected=pair.connected)
+    access.not_oneself(ctx, target_user_id)
+    connected = await ctx.batch(fulfil, Wish(ctx.user_id, target_user_id, request=False))
+    return Liked(liked=True, connected=connected)
 
 
 @event("user/connect", methods=("GET",), pushes=("connection", "relation/changed", "notification"))
@@ -119,53 +47,18 @@ async def request_connection(ctx: Context, *, target_id: Login) -> Requested:
         raise NotFound
     if target.id == ctx.user_id:
         raise InvalidPayload.of("target_id", "self", "This is yourself.")
-    pair = await _wish(ctx, target.id, request=True)
-    return Requested(state="connected" if pair.connected else "requested")
-
-
-async def _wish(ctx: Context, target_user_id: int, *, request: bool) -> Pair:
-    pair = await access.lock_visible_pair(ctx, target_user_id)
-    await access.require_photo(ctx)
-    before = deepcopy(pair)
-    if before.side(ctx.user_id).liked_at is None:
-        await access.spend(ctx, ctx.user_id, Act.LIKE, limit="likes_day")
-        await access.spend(ctx, ctx.user_id, Act.LIKE, limit="like_cycles_day", target_id=target_user_id)
-    like(pair, ctx.user_id, ctx.now, request=request)
-    await _save(ctx, before, pair)
-    await _tell_of_wish(ctx, before, pair)
-    return pair
+    connected = await ctx.batch(fulfil, Wish(ctx.user_id, target.id, request=True))
+    return Requested(state="connected" if connected else "requested")
 
 
 async def _save(ctx: Context, before: Pair, pair: Pair) -> None:
     """Write what an act has changed, and tell each side's sockets what they should show otherwise now."""
     if pair == before:
         return
-    await relation.update(ctx.tx, pair)
-    liked_otherwise = [
-        pair.other(side)
-        for side in (pair.low_id, pair.high_id)
-        if (pair.side(side).liked_at is None) != (before.side(side).liked_at is None)
-    ]
-    await popularity.note(ctx.tx, user_ids=liked_otherwise)
-    for user_id in (pair.low_id, pair.high_id):
-        if pair.connected != before.connected:
-            ctx.tx.push(user_id, Push(Kind.CONNECTION, pair.other(user_id), int(pair.connected)))
-        is_told = user_id == ctx.user_id or not access.is_hidden(pair)  # the other does not hear of a block
-        if is_told and stance(pair, user_id) != stance(before, user_id):
-            ctx.tx.push(user_id, Push(Kind.RELATION_CHANGED, pair.other(user_id)))
-
-
-async def _tell_of_wish(ctx: Context, before: Pair, pair: Pair) -> None:
-    """Note what a wish is to those whom it concerns: a match, a request or a like."""
-    target_user_id = pair.other(ctx.user_id)
-    was, is_now = stance(before, ctx.user_id), stance(pair, ctx.user_id)
-    if pair.connected and not before.connected:
-        for user_id in (pair.low_id, pair.high_id):
-            await notify(ctx, pair, user_id, Notice.MATCH)
-    elif not pair.connected and is_now.requested and not was.requested:
-        await notify(ctx, pair, target_user_id, Notice.REQUEST)
-    elif not was.liked:
-        await notify(ctx, pair, target_user_id, Notice.LIKE)
+    relation.update(ctx.tx, [pair])
+    popularity.note(ctx.tx, user_ids=liked_otherwise(before, pair))
+    for user_id, push, live in changes(ctx.user_id, before, pair):
+        ctx.tx.push(user_id, push, live)
 
 
 @event("user/unlike", pushes=("connection", "relation/changed", "notification"))
@@ -193,7 +86,7 @@ async def _take_back(
         await _save(ctx, before, pair)
         await _tell_of_end(ctx, before, pair)
     else:
-        await relation.update(ctx.tx, pair)  # a push would tell who has blocked one from who is gone
+        relation.update(ctx.tx, [pair])  # a push would tell who has blocked one from who is gone
     return Nothing()
 
 
@@ -298,4 +191,4 @@ async def render_changed(ctx: Context, pushes: list[Push]) -> list[Shape | None]
 def _changed(user_id: int, now: Stance | None, is_visible: bool) -> Shape | None:
     if now is None or not (now.blocked or is_visible):
         return None
-    return RelationChanged(user_id=user_id, liked=now.liked, passed=now.passed, blocked=now.blocked)
+    return changed(user_id, now)

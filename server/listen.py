@@ -5,11 +5,16 @@ from __future__ import annotations
 import errno
 import resource
 import socket
+import sys
 from typing import Final
 
 # Addresses a name stands for but that this machine can't use: `localhost` is often ::1 too where IPv6 is off.
 _NOT_HERE: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _OPEN_FILES: Final = 1_048_576
+_UNSENT: Final = 131_072
+"""Bytes that the system may hold back for a reader who takes none; without a bound it is megabytes of each."""
+_TCP_NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
+"""Python 3.11 has no name for it."""
 
 
 class ListenError(Exception):
@@ -40,6 +45,8 @@ def _bind(family: int, address: tuple[str | int | bytes, ...]) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if sys.platform == "linux":  # whoever is accepted inherits it
+            listener.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, _UNSENT)
         listener.bind(address)
     except OSError:
         listener.close()

@@ -185,6 +185,7 @@ class Metrics:
         yield _counter("matcha_redis_reconnects", "Times that Redis was lost and found.", self.hints.reconnects)
 
     def _process(self) -> Iterator[Metric]:
+        yield _gauge("matcha_tasks", "What is under way, at work or waiting.", len(asyncio.all_tasks()))
         yield _histogram("matcha_loop_lag_seconds", "How late the event loop is.", {"": self.lag.seconds})
         yield _counters("matcha_background_failures", "Background loops that failed.", "loop", self.failures)
 

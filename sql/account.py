@@ -45,7 +45,13 @@ _GET_BY_LOGIN = compile_(MySQLQuery.from_(account).select(*_COLUMNS).where(accou
 _GET_BY_MAIL = compile_(MySQLQuery.from_(account).select(*_COLUMNS).where(account.mail_key == P("mail_key")))
 _GET_CREATED_AT = compile_(MySQLQuery.from_(account).select(account.created_at).where(account.id == P("id")))
 _LOCK = compile_(MySQLQuery.from_(account).select(*_COLUMNS).where(account.id == P("id")).for_update())
-_STANDING = MySQLQuery.from_(account).select(account.id, account.state).where(account.id.isin(each("ids")))
+# In a small table the optimizer would rather read all rows, and wait for those that somebody else has locked.
+_STANDING = (
+    MySQLQuery.from_(account)
+    .force_index("PRIMARY")
+    .select(account.id, account.state)
+    .where(account.id.isin(each("ids")))
+)
 _LIST_STANDING = share(_STANDING)
 _LIST_STANDING_FREE = share(_STANDING, "SKIP LOCKED")
 _LIST_STATES = compile_(MySQLQuery.from_(account).select(account.id, account.state).where(account.id.isin(each("ids"))))

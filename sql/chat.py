@@ -1,4 +1,4 @@
-"""Chats: what messages change of what is between two people; many at a time. It stands in the `pair` table."""
+"""Chats: what writing and reading change of what is between two people. It stands in the `pair` table."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -24,6 +24,8 @@ class Chat:
     last_seq: int
     low_blocks: int
     high_blocks: int
+    low_read_seq: int
+    high_read_seq: int
     low_unread: int
     high_unread: int
     low_unanswered: int
@@ -37,6 +39,32 @@ class Chat:
         """Return how many messages in a row of one of the two have no answer."""
         return self.low_unanswered if user_id == self.low_id else self.high_unanswered
 
+    def read_seq(self, user_id: int) -> int:
+        """Return how far one of the two has read."""
+        return self.low_read_seq if user_id == self.low_id else self.high_read_seq
+
+    def read(self, reader_id: int, seq: int) -> bool:
+        """Note how far one of the two has read, no further than there is; tell whether that is new."""
+        seq = min(seq, self.last_seq)
+        if seq <= self.read_seq(reader_id):
+            return False
+        if reader_id == self.low_id:
+            self.low_read_seq = seq
+        else:
+            self.high_read_seq = seq
+        return True
+
+    def unread(self, user_id: int) -> int:
+        """Return how many messages wait for one of the two."""
+        return self.low_unread if user_id == self.low_id else self.high_unread
+
+    def keep_unread(self, reader_id: int, count: int) -> None:
+        """Set how many messages wait for one of the two."""
+        if reader_id == self.low_id:
+            self.low_unread = count
+        else:
+            self.high_unread = count
+
     def add(self, sender_id: int, at: datetime) -> None:
         """Count one more message."""
         self.last_seq += 1
@@ -49,7 +77,16 @@ class Chat:
             self.low_unread += 1
 
 
-_CHANGED = ("active_at", "last_seq", "low_unread", "high_unread", "low_unanswered", "high_unanswered")
+_CHANGED = (
+    "active_at",
+    "last_seq",
+    "low_read_seq",
+    "high_read_seq",
+    "low_unread",
+    "high_unread",
+    "low_unanswered",
+    "high_unanswered",
+)
 _LOCK = (
     MySQLQuery.from_(pair)
     .force_index("PRIMARY")
@@ -61,6 +98,8 @@ _LOCK = (
         pair.last_seq,
         NotNullCriterion(pair.low_blocked_at),
         NotNullCriterion(pair.high_blocked_at),
+        pair.low_read_seq,
+        pair.high_read_seq,
         pair.low_unread,
         pair.high_unread,
         pair.low_unanswered,
@@ -87,7 +126,7 @@ async def lock(tx: Tx, *, keys: Collection[Key], wait: bool) -> dict[Key, Chat]:
     return {Key(row[0], row[1]): Chat(*row) for row in rows}
 
 
-async def update(tx: Tx, *, chats: Collection[Chat]) -> None:
-    """Write what messages have changed; the caller holds the locks."""
+def update(tx: Tx, *, chats: Collection[Chat]) -> None:
+    """Write what writing and reading have changed, with the next statement; the caller holds the locks."""
     rows = [(chat.low_id, chat.high_id, *(getattr(chat, name) for name in _CHANGED)) for chat in chats]
-    await tx.write(_UPDATE, rows=rows)
+    tx.post(_UPDATE, rows=rows)

@@ -4,17 +4,16 @@ import asyncio
 import ssl
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import aiomysql
 import pymysql
 from pymysql.constants import COMMAND, CR, ER
 
 from server.tally import SECONDS, Histogram
-from sql.driver import connect
+from sql.driver import Answer, Driver
 
 CONFLICTS = {
     ER.LOCK_DEADLOCK: "deadlock",
@@ -31,6 +30,7 @@ _SESSION = (
 # MariaDB alone can do this: a process that froze in the middle of a transaction keeps nobody waiting for longer.
 _IDLE = " /*M!100300 , idle_write_transaction_timeout = 5 */"
 
+_KEEP, _WITHIN = "SET autocommit = 1", "SET autocommit = 0"
 _MULTI_STATEMENTS_OFF = (1).to_bytes(2, "little")
 
 
@@ -90,16 +90,26 @@ def connect_options(url: str) -> dict[str, Any]:
     return options
 
 
-class Connection:
-    """One connection of the pool; used by one transaction at a time."""
+Asked = tuple[str, list[Any]]
+"""A statement and its values."""
 
-    def __init__(self, driver: aiomysql.Connection) -> None:
+
+class Connection:
+    """One connection of the pool; used by one transaction at a time.
+
+    A transaction begins with its first statement and ends with COMMIT or ROLLBACK: what is sent together and comes
+    after a statement that undid everything must not be kept by itself.
+    """
+
+    def __init__(self, driver: Driver) -> None:
         self._driver = driver
+        self._keeps = True
+        """What is run is kept at once."""
 
     @classmethod
     async def open(cls, options: dict[str, Any], *, lock_wait: int) -> "Connection":
         """Connect, with the session set to what every statement here relies on."""
-        connection = cls(await connect(**options, charset="utf8mb4", autocommit=True))
+        connection = cls(await Driver.open(**options, charset="utf8mb4", autocommit=True))
         try:
             await connection.one_statement_only()
             await connection.command("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
@@ -115,18 +125,32 @@ class Connection:
         await self._driver._read_packet()
 
     async def command(self, text: str) -> None:
-        """Send one of BEGIN, COMMIT, ROLLBACK and the like."""
-        await self._driver.query(text)
+        """Send COMMIT, ROLLBACK and the like."""
+        await self._ask([text])
 
-    async def run(self, text: str, values: list[Any]) -> tuple[int, tuple[tuple[Any, ...], ...]]:
-        """Return the number of rows touched and the rows read."""
-        cursor = await self._driver.cursor()
-        try:
-            touched: int = await cursor.execute(text, values)
-            rows = await cursor.fetchall() if cursor.description else ()
-        finally:
-            await cursor.close()
-        return touched, tuple(rows)
+    async def run(self, text: str, values: list[Any]) -> Answer:
+        """Run a statement by itself; it is kept at once."""
+        [answer] = await self._run([(text, values)], keep=True)
+        return answer
+
+    async def run_within(self, *asked: Asked) -> list[Answer]:
+        """Run statements within the transaction, which are sent together; all are run, also after one that failed."""
+        return await self._run(asked, keep=False)
+
+    async def _run(self, asked: Sequence[Asked], *, keep: bool) -> list[Answer]:
+        texts = [self._driver.text(text, values) for text, values in asked]
+        if keep is self._keeps:
+            return await self._ask(texts)
+        self._keeps = keep
+        return (await self._ask([_KEEP if keep else _WITHIN, *texts]))[1:]
+
+    async def _ask(self, texts: list[str]) -> list[Answer]:
+        answers = []
+        for answer in await self._driver.ask(texts):
+            if isinstance(answer, Exception):
+                raise answer
+            answers.append(answer)
+        return answers
 
     def drop(self) -> None:
         """Cut the connection; the database undoes what was not committed."""

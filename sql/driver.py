@@ -1,16 +1,15 @@
-"""The driver, faster where it counts: values go out and rows come in by the hundred, as plain bytes in one piece."""
+"""The driver, faster where it counts: statements go out together, rows come in by the hundred, as plain bytes."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from enum import IntEnum
 from functools import lru_cache
-from typing import Any, NamedTuple, NoReturn
+from typing import Any
 
 import aiomysql
 import pymysql
-from aiomysql.connection import MySQLResult
-from pymysql.constants import CR, FIELD_TYPE
+from pymysql.constants import COMMAND, CR, FIELD_TYPE
 from pymysql.converters import convert_date, convert_datetime, decoders, escape_float
 from pymysql.protocol import FieldDescriptorPacket, MysqlPacket, OKPacketWrapper
 
@@ -23,37 +22,21 @@ _NULL, _LONGER = 0xFB, {0xFC: 2, 0xFD: 3, 0xFE: 8}
 _MOST_KNOWN = 512
 
 Convert = Callable[[bytes], Any]
-
-
-async def connect(**options: Any) -> aiomysql.Connection:
-    """Connect, as `aiomysql.connect` does."""
-    connection = _Connection(**options, cursorclass=_Cursor)
-    await connection._connect()
-    return connection
+Answer = tuple[int, tuple[tuple[Any, ...], ...]]
+"""How many rows a statement has touched, or read, and the rows read."""
 
 
 # -- values ------------------------------------------------------------------------------------------------------------
 
 
-class _Cursor(aiomysql.Cursor):  # type: ignore[misc]
-    """Asks for no warnings: in strict mode what matters is an error, and asking costs another round trip."""
-
-    async def _show_warnings(self, conn: aiomysql.Connection) -> None:
-        pass
-
-    def _escape_args(self, args: Iterable[Any], conn: aiomysql.Connection) -> tuple[Any, ...]:
-        """Return values as literals; whole numbers look the same with or without."""
-        return tuple([arg if type(arg) is int else _literal(arg, conn) for arg in args])
-
-
-def _literal(value: Any, conn: aiomysql.Connection) -> Any:
+def _literal(value: Any, connection: aiomysql.Connection) -> Any:
     if value is None:
         return "NULL"
     if type(value) is float:
         return _number(value)
     if type(value) is datetime:
         return _moment(value)
-    return int(value) if isinstance(value, IntEnum) else conn.escape(value)
+    return int(value) if isinstance(value, IntEnum) else connection.escape(value)
 
 
 @lru_cache(1024)
@@ -68,18 +51,43 @@ def _number(number: float) -> str:
     return str(escape_float(number))
 
 
-# -- rows --------------------------------------------------------------------------------------------------------------
+# -- statements and rows -----------------------------------------------------------------------------------------------
 
 
-class _Connection(aiomysql.Connection):  # type: ignore[misc]
-    """Reads a result at once, instead of packet by packet."""
+class Driver(aiomysql.Connection):  # type: ignore[misc]
+    """Sends many statements in one piece, and reads a result at once, instead of packet by packet."""
+
+    @classmethod
+    async def open(cls, **options: Any) -> "Driver":
+        """Connect, as `aiomysql.connect` does."""
+        driver = cls(**options)
+        await driver._connect()
+        return driver
+
+    def text(self, template: str, values: Sequence[Any]) -> str:
+        """Return a statement with its values as literals; whole numbers look the same with or without."""
+        return template % tuple([value if type(value) is int else _literal(value, self) for value in values])
+
+    async def ask(self, texts: Sequence[str]) -> list[Answer | pymysql.err.Error]:
+        """Send statements together, and return what came of each: the next one is run even if one has failed.
+
+        Nobody asks for warnings: in strict mode what matters is an error. Raises OperationalError when all is lost.
+        """
+        for text in texts:
+            await self._execute_command(COMMAND.COM_QUERY, text.encode(self.encoding, "surrogateescape"))
+        packets = _Packets(self)
+        return [await self._outcome(packets) for _ in texts]
+
+    async def _outcome(self, packets: "_Packets") -> Answer | pymysql.err.Error:
+        try:
+            return await _read(self, packets)
+        except pymysql.err.Error as fault:
+            if self.closed:
+                raise
+            return fault
 
     async def _read_query_result(self, unbuffered: bool = False) -> None:
-        self._result = None
-        self._result = result = await _read(self)
-        self._affected_rows = result.affected_rows
-        if result.server_status is not None:
-            self.server_status = result.server_status
+        self._affected_rows, _ = await _read(self, _Packets(self))
 
     async def more(self) -> bytes:
         """Return what has come. Raises OperationalError when the connection is lost."""
@@ -89,21 +97,21 @@ class _Connection(aiomysql.Connection):  # type: ignore[misc]
             self._close_on_cancel()
             raise
         except OSError as fault:
-            self._lose(str(fault), fault)
+            raise self.lose(str(fault)) from fault
         if not data:
-            self._lose("it was closed")
+            raise self.lose("it was closed")
         return data
 
-    def _lose(self, why: str, fault: OSError | None = None) -> NoReturn:
+    def lose(self, why: str) -> pymysql.err.OperationalError:
+        """Give the connection up, and return what is to be raised."""
         self.close()
-        said = f"Lost connection to MySQL server during query ({why})"
-        raise pymysql.err.OperationalError(CR.CR_SERVER_LOST, said) from fault
+        return pymysql.err.OperationalError(CR.CR_SERVER_LOST, f"Lost connection to MySQL server during query ({why})")
 
 
 class _Packets:
-    """The packets of one answer; none follows it until the next question."""
+    """The packets of the answers to what was asked together; none follows them until the next question."""
 
-    def __init__(self, connection: _Connection) -> None:
+    def __init__(self, connection: Driver) -> None:
         self._connection = connection
         self._data = b""
         self._start = 0
@@ -141,49 +149,39 @@ class _Packets:
         self._start = start
 
 
-def _packet(data: bytes, connection: _Connection) -> Any:
+def _packet(data: bytes, connection: Driver) -> Any:
     return MysqlPacket(data, connection.encoding)
 
 
-class _Columns(NamedTuple):
-    description: tuple[Any, ...]
-    converters: list[Convert | None]
-
-
-async def _read(connection: _Connection) -> MySQLResult:
-    result, packets = MySQLResult(connection), _Packets(connection)
+async def _read(connection: Driver, packets: _Packets) -> Answer:
     first = await packets.next()
     if first[0] == 0:
-        _read_ok(result, first, connection)
-    elif first[0] == _NULL:
-        raise pymysql.err.OperationalError(CR.CR_SERVER_LOST, "the database asks for a file")
-    else:
-        assert first[0] < _NULL, "more columns than any statement has"
-        await _read_rows(result, packets, first[0], connection)
-    result.connection = None
-    return result
+        return _read_ok(first, connection), ()
+    if first[0] == _NULL:
+        raise connection.lose("it asks for a file")
+    assert first[0] < _NULL, "more columns than any statement has"
+    rows = await _read_rows(packets, first[0], connection)
+    return len(rows), rows
 
 
-def _read_ok(result: MySQLResult, packet: bytes, connection: _Connection) -> None:
+def _read_ok(packet: bytes, connection: Driver) -> int:
     told = OKPacketWrapper(_packet(packet, connection))
-    result.affected_rows, result.insert_id = told.affected_rows, told.insert_id
-    result.server_status, result.warning_count = told.server_status, 0
-    result.message, result.has_next = told.message, told.has_next
+    connection.server_status = told.server_status
+    touched: int = told.affected_rows
+    return touched
 
 
-async def _read_rows(result: MySQLResult, packets: _Packets, count: int, connection: _Connection) -> None:
-    packed = tuple([await packets.next() for _ in range(count)])
-    columns = _known.get(packed) or _learn(packed, connection.encoding)
+async def _read_rows(packets: _Packets, count: int, connection: Driver) -> tuple[tuple[Any, ...], ...]:
+    columns = tuple([await packets.next() for _ in range(count)])
+    converters = _known.get(columns) or _learn(columns, connection.encoding)
     await packets.next()
     rows: list[tuple[Any, ...]] = []
     while True:
-        packets.take_rows(columns.converters, rows)
+        packets.take_rows(converters, rows)
         packet = await packets.next()
         if packet[0] == _END and len(packet) < 9:
-            break
-        rows.append(_row(packet, 0, columns.converters))
-    result.field_count, result.description = count, columns.description
-    result.affected_rows, result.rows, result.has_next = len(rows), tuple(rows), False
+            return tuple(rows)
+        rows.append(_row(packet, 0, converters))
 
 
 def _row(data: bytes, at: int, converters: list[Convert | None]) -> tuple[Any, ...]:
@@ -204,16 +202,15 @@ def _row(data: bytes, at: int, converters: list[Convert | None]) -> tuple[Any, .
     return tuple(row)
 
 
-_known: dict[tuple[bytes, ...], _Columns] = {}
+_known: dict[tuple[bytes, ...], list[Convert | None]] = {}
 
 
-def _learn(packed: tuple[bytes, ...], encoding: str) -> _Columns:
+def _learn(columns: tuple[bytes, ...], encoding: str) -> list[Convert | None]:
     """Columns that were seen before are known by the bytes that describe them."""
-    fields: list[Any] = [FieldDescriptorPacket(data, encoding) for data in packed]
-    columns = _Columns(tuple(field.description() for field in fields), [_converter(field) for field in fields])
+    converters = [_converter(FieldDescriptorPacket(data, encoding)) for data in columns]
     if len(_known) < _MOST_KNOWN:
-        _known[packed] = columns
-    return columns
+        _known[columns] = converters
+    return converters
 
 
 def _converter(field: Any) -> Convert | None:

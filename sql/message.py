@@ -89,6 +89,6 @@ async def count_unread(tx: Tx, *, low_id: int, high_id: int, after: int, sender_
     return count
 
 
-async def insert(tx: Tx, *, messages: list[Message]) -> None:
-    """Add messages."""
-    await tx.write(_INSERT, rows=messages)
+def insert(tx: Tx, *, messages: list[Message]) -> None:
+    """Add messages, with the next statement."""
+    tx.post(_INSERT, rows=messages)

@@ -72,7 +72,7 @@ _COUNT_UP = compile_(
 )
 # The same for many; those that are there unread are locked first, so that it is known which begin.
 _LOCK_UNREAD = compile_(
-    "SELECT n.`user_id`,n.`other_id`,r.`due_at` IS NOT NULL"
+    "SELECT n.`user_id`,n.`kind`,n.`other_id`,r.`due_at` IS NOT NULL"
     " FROM `notification` n FORCE INDEX (PRIMARY) LEFT JOIN `reminder` r ON r.`user_id`=n.`user_id`"
     " WHERE n.`is_read`=%(no)s AND (n.`user_id`,n.`kind`,n.`other_id`) IN " + str(each("keys", 3)) + " FOR UPDATE"
 )
@@ -91,9 +91,9 @@ _MARK_READ = compile_(
     "UPDATE `notification` FORCE INDEX (`unread`) SET `is_read`=%(yes)s"
     " WHERE `user_id`=%(user_id)s AND `is_read`=%(no)s AND `seq`<=%(up_to)s"
 )
-_MARK_ONE_READ = compile_(
-    "UPDATE `notification` SET `is_read`=%(yes)s"
-    " WHERE `user_id`=%(user_id)s AND `kind`=%(kind)s AND `other_id`=%(other_id)s"
+_MARK_THESE_READ = compile_(
+    "UPDATE `notification` FORCE INDEX (PRIMARY) SET `is_read`=%(yes)s"
+    " WHERE (`user_id`,`kind`,`other_id`) IN " + str(each("keys", 3))
 )
 _DELETE = compile_(
     "DELETE FROM `notification`"
@@ -161,29 +161,39 @@ async def count_up(tx: Tx, *, user_id: int, kind: Notice, other_id: int, due_at:
     return bool(await tx.write(_COUNT_UP, **key, due_at=due_at, at=tx.now, one=1, no=False))
 
 
+class Name(NamedTuple):
+    """What a notification is known by: who is told, what, and of whom."""
+
+    user_id: int
+    kind: int
+    other_id: int
+
+
 class Unread(NamedTuple):
     """A notification that waits to be read, and whether a mail about it is due at some time."""
 
-    user_id: int
-    other_id: int
-    is_due: int
+    name: Name
+    is_due: bool
 
 
-async def lock_unread(tx: Tx, *, kind: Notice, keys: Collection[tuple[int, int]]) -> list[Unread]:
-    """Return those notifications of (user_id, other_id) that wait to be read; they wait until the commit."""
-    ordered = [(user_id, kind, other_id) for user_id, other_id in sorted(keys)]
-    return await tx.many(_LOCK_UNREAD, Unread, keys=ordered, no=False)
+def _unread(user_id: int, kind: int, other_id: int, is_due: int) -> Unread:
+    return Unread(Name(user_id, kind, other_id), bool(is_due))
 
 
-async def count_all(tx: Tx, *, kind: Notice, times: Mapping[tuple[int, int], int]) -> None:
-    """Count so many more in notifications of (user_id, other_id); those that are read, or not there, begin."""
-    rows = [(user_id, kind, other_id, count, tx.now) for (user_id, other_id), count in sorted(times.items())]
-    await tx.write(_COUNT_ALL, rows=rows, none=0, no=False)
+async def lock_unread(tx: Tx, *, names: Collection[Name]) -> list[Unread]:
+    """Return those of these notifications that wait to be read; they wait until the commit."""
+    return await tx.many(_LOCK_UNREAD, _unread, keys=sorted(names), no=False)
 
 
-async def begin(tx: Tx, *, user_id: int, kind: Notice, other_id: int) -> None:
-    """Begin a notification, or begin it anew after it was read."""
-    await tx.write(_BEGIN, user_id=user_id, kind=kind, other_id=other_id, at=tx.now, one=1, no=False)
+def count_all(tx: Tx, *, times: Mapping[Name, int]) -> None:
+    """Count so many more of each with the next statement; those that are read, or not there, begin."""
+    rows = [(*name, count, tx.now) for name, count in sorted(times.items())]
+    tx.post(_COUNT_ALL, rows=rows, none=0, no=False)
+
+
+def begin(tx: Tx, *, user_id: int, kind: Notice, other_id: int) -> None:
+    """Begin a notification, or begin it anew after it was read, with the next statement."""
+    tx.post(_BEGIN, user_id=user_id, kind=kind, other_id=other_id, at=tx.now, one=1, no=False)
 
 
 async def mark_read(tx: Tx, *, user_id: int, up_to: int) -> int:
@@ -191,9 +201,10 @@ async def mark_read(tx: Tx, *, user_id: int, up_to: int) -> int:
     return await tx.write(_MARK_READ, user_id=user_id, up_to=up_to, yes=True, no=False)
 
 
-async def mark_one_read(tx: Tx, *, user_id: int, kind: Notice, other_id: int) -> None:
-    """Mark one notification, if there is one."""
-    await tx.write(_MARK_ONE_READ, user_id=user_id, kind=kind, other_id=other_id, yes=True)
+def mark_these_read(tx: Tx, *, names: Collection[Name]) -> None:
+    """Mark those of these notifications that there are, with the next statement."""
+    if names:
+        tx.post(_MARK_THESE_READ, keys=sorted(names), yes=True)
 
 
 async def delete(tx: Tx, *, user_id: int, other_id: int, kinds: list[Notice]) -> int:

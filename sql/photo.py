@@ -1,5 +1,6 @@
 """Photos: every statement on the `photo` tables."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
@@ -29,7 +30,9 @@ class _File(NamedTuple):
 _PARTS = 4
 _SELECT = MySQLQuery.from_(photo).select(*(photo.field(name) for name in Photo._fields))
 _LIST = compile_(_SELECT.where(photo.user_id == P("user_id")).orderby(photo.position))
-_COUNT = compile_("SELECT COUNT(*) FROM `photo` WHERE `user_id`=%(user_id)s")
+_LIST_OWNERS = compile_(
+    MySQLQuery.from_(photo).select(photo.user_id).distinct().where(photo.user_id.isin(each("user_ids")))
+)
 _DELETE_ALL = compile_(MySQLQuery.from_(photo).delete().where(photo.user_id == P("user_id")))
 _INSERT = insert_rows("photo", Photo._fields)
 # A photo as somebody fetches it: both are still there, and no block stands between them.
@@ -71,10 +74,9 @@ async def list_of(tx: Tx, *, user_id: int) -> list[Photo]:
     return await tx.many(_LIST, Photo, user_id=user_id)
 
 
-async def count(tx: Tx, *, user_id: int) -> int:
-    """Return how many photos somebody has."""
-    found: int = await tx.scalar(_COUNT, user_id=user_id)
-    return found
+async def list_owners(tx: Tx, *, user_ids: Collection[int]) -> set[int]:
+    """Return who of these people has a photo."""
+    return {user_id for (user_id,) in await tx.rows(_LIST_OWNERS, user_ids=sorted(user_ids))} if user_ids else set()
 
 
 async def get_file(tx: Tx, *, viewer_id: int, user_id: int, id: str) -> str | None:

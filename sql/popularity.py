@@ -1,5 +1,6 @@
 """Popularity: who has come to be liked by more, or by fewer, and the fame that follows."""
 
+from collections.abc import Collection
 from datetime import date
 from typing import NamedTuple
 
@@ -27,10 +28,10 @@ _UPDATE_CANDIDATE = compile_("UPDATE `candidate` SET `fame`=%(fame)s WHERE `user
 _DELETE = compile_("DELETE FROM `popularity` WHERE `user_id` IN " + str(each("user_ids")) + " AND `day`<%(today)s")
 
 
-async def note(tx: Tx, *, user_ids: list[int]) -> None:
-    """Note that other people than before like these ones."""
+def note(tx: Tx, *, user_ids: Collection[int]) -> None:
+    """Note, with the next statement, that other people than before like these ones."""
     if user_ids:
-        await tx.write(_NOTE, rows=[(user_id, tx.now.date()) for user_id in sorted(user_ids)])
+        tx.post(_NOTE, rows=[(user_id, tx.now.date()) for user_id in sorted(user_ids)])
 
 
 async def list_due(tx: Tx, *, today: date, limit: int) -> list[int]:

@@ -1,5 +1,6 @@
 """Two people: every statement on the `pair` table."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -7,7 +8,8 @@ from typing import Any, NamedTuple
 from pypika import MySQLQuery, Tuple
 
 from sql.account import State
-from sql.statement import P, compile_, each
+from sql.database import Conflict, Duplicate
+from sql.statement import P, compile_, each, insert_rows
 from sql.tables import pair
 from sql.transaction import Tx
 
@@ -47,6 +49,10 @@ class Pair:
         """Return the id of the other of the two."""
         return self.high_id if user_id == self.low_id else self.low_id
 
+    def blocks(self, user_id: int) -> bool:
+        """Tell whether one of the two has blocked the other."""
+        return self.side(user_id).blocked_at is not None
+
 
 class Key(NamedTuple):
     """The two ids, lower first."""
@@ -64,14 +70,19 @@ _ONE = _SELECT.where(pair.low_id == P("low_id")).where(pair.high_id == P("high_i
 _GET = compile_(_ONE)
 _LOCK = compile_(_ONE.for_update())
 # Left to itself, the optimizer weighs each key against each index: with 256 keys that takes fifty times the query.
-_LIST = compile_(_SELECT.force_index("PRIMARY").where(Tuple(pair.low_id, pair.high_id).isin(each("keys", 2))))
-_INSERT = compile_(
+_THESE = _SELECT.force_index("PRIMARY").where(Tuple(pair.low_id, pair.high_id).isin(each("keys", 2)))
+_LIST = compile_(_THESE)
+_LOCK_ALL = compile_(_THESE.for_update())
+_LOCK_FREE = compile_(_THESE.for_update(), "SKIP LOCKED")
+_BEGIN = compile_(
     "INSERT INTO `pair` (`low_id`,`high_id`) VALUES (%(low_id)s,%(high_id)s) ON DUPLICATE KEY UPDATE `low_id`=`low_id`"
 )
-_UPDATE = compile_(
-    "UPDATE `pair` SET "
-    + ",".join(f"`{name}`=%({name})s" for name in _STATE)
-    + " WHERE `low_id`=%(low_id)s AND `high_id`=%(high_id)s"
+_INSERT = insert_rows("pair", ["low_id", "high_id", *_STATE])
+# The rows are there and locked: this only updates, all in one statement.
+_UPDATE = insert_rows(
+    "pair",
+    ["low_id", "high_id", *_STATE],
+    "ON DUPLICATE KEY UPDATE " + ",".join(f"`{name}`=VALUES(`{name}`)" for name in _STATE),
 )
 _CONNECTED_OF = (
     "(SELECT `{theirs}` `other_id`,`active_at` FROM `pair` FORCE INDEX (`{mine}_connected`)"
@@ -163,10 +174,19 @@ async def lock_or_insert(tx: Tx, *, low_id: int, high_id: int) -> Pair:
     """Return what is between two people, beginning with nothing; nobody else changes it until the commit."""
     if found := await lock(tx, low_id=low_id, high_id=high_id):
         return found
-    await tx.write(_INSERT, low_id=low_id, high_id=high_id)
+    await tx.write(_BEGIN, low_id=low_id, high_id=high_id)
     begun = await lock(tx, low_id=low_id, high_id=high_id)
     assert begun is not None
     return begun
+
+
+async def lock_all(tx: Tx, *, keys: Collection[Key], wait: bool) -> dict[Key, Pair]:
+    """Return what is between each of these pairs, where there is anything; nobody else changes it until the commit.
+
+    Without waiting, those are left out that somebody else is about to change.
+    """
+    rows = await tx.many(_LOCK_ALL if wait else _LOCK_FREE, _row, keys=sorted(keys)) if keys else []
+    return {Key(row.pair.low_id, row.pair.high_id): row.pair for row in rows}
 
 
 async def list_by_key(tx: Tx, *, keys: list[Key]) -> dict[Key, Pair]:
@@ -192,9 +212,27 @@ async def sum_unread(tx: Tx, *, user_id: int) -> int:
     return total
 
 
-async def update(tx: Tx, pair: Pair) -> None:
-    """Write the whole state; the caller holds its lock."""
-    values = {name: getattr(pair, name) for name in ("low_id", "high_id", *_OWN)}
-    for prefix, side in (("low", pair.low), ("high", pair.high)):
-        values |= {f"{prefix}_{name}": getattr(side, name) for name in _SIDE}
-    await tx.write(_UPDATE, **values)
+async def insert(tx: Tx, pairs: Collection[Pair]) -> None:
+    """Add what begins between people. Raises Conflict where somebody else has begun it meanwhile."""
+    if pairs:
+        try:
+            await tx.write(_INSERT, rows=_rows(pairs))
+        except Duplicate as fault:
+            raise Conflict(str(fault)) from fault
+
+
+def update(tx: Tx, pairs: Collection[Pair]) -> None:
+    """Write the whole state of each, with the next statement; the caller holds their locks."""
+    if pairs:
+        tx.post(_UPDATE, rows=_rows(pairs))
+
+
+def _rows(pairs: Collection[Pair]) -> list[tuple[Any, ...]]:
+    ordered = sorted(pairs, key=lambda one: (one.low_id, one.high_id))
+    return [
+        (
+            *(getattr(one, name) for name in ("low_id", "high_id", *_OWN)),
+            *(getattr(side, name) for side in (one.low, one.high) for name in _SIDE),
+        )
+        for one in ordered
+    ]

@@ -57,9 +57,9 @@ _UPDATE = compile_(
 )
 
 
-async def remind(tx: Tx, *, user_ids: Collection[int], due_at: datetime) -> None:
-    """Note when users who have not looked by then are to be told by mail; an earlier time stays."""
-    await tx.write(_SET, rows=[(user_id, due_at) for user_id in sorted(user_ids)])
+def remind(tx: Tx, *, user_ids: Collection[int], due_at: datetime) -> None:
+    """Note, with the next statement, when users who have not looked are to be told by mail; an earlier time stays."""
+    tx.post(_SET, rows=[(user_id, due_at) for user_id in sorted(user_ids)])
 
 
 async def claim(tx: Tx, *, lease: int, until: datetime, limit: int) -> list[Reminder]:

@@ -22,8 +22,10 @@ ADVANCE = insert_rows(
     "ON DUPLICATE KEY UPDATE `last_seq`=`last_seq`+VALUES(`last_seq`),"
     "`sight_epoch`=`sight_epoch`+VALUES(`sight_epoch`)",
 )
+# In a small table the optimizer would rather read all rows, and wait for those that somebody else has locked.
 LIST_NEWEST = compile_(
     MySQLQuery.from_(user_stream)
+    .force_index("PRIMARY")
     .select(user_stream.user_id, user_stream.last_seq, user_stream.sight_epoch)
     .where(user_stream.user_id.isin(each("user_ids")))
     .for_update()

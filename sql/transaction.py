@@ -12,13 +12,12 @@ import pymysql
 
 from server.wire.pushes import Kind, Logged, Push
 from sql import stream
-from sql.database import Conflict, Connection, Database, DatabaseDown, Lost, translate
+from sql.database import Asked, Conflict, Connection, Database, DatabaseDown, Lost, translate
+from sql.driver import Answer
 from sql.statement import Statement
 
 R = TypeVar("R", bound=tuple[Any, ...])
 T = TypeVar("T")
-
-Rows = tuple[int, tuple[tuple[Any, ...], ...]]
 
 _ATTEMPTS = 5
 COMMITTING = "cut off while committing"
@@ -101,6 +100,9 @@ class Tx:
         self._budget = budget
         self._connection: Connection | None = None
         self._pushes: list[tuple[int, Push, Any]] = []
+        self._posted: list[Asked] = []
+        self._waiting: list[tuple[Asked, asyncio.Future[Answer]]] | None = None
+        """What is asked while several ask together."""
         self.outcome = Outcome()
 
     @property
@@ -133,6 +135,29 @@ class Tx:
         touched, _ = await self._run(statement, values)
         return touched
 
+    def post(self, statement: Statement, **values: Any) -> None:
+        """Write together with the next statement that is waited for, where nothing hangs on what comes of it."""
+        self._posted.append(statement.bind(values))
+
+    async def together(self, *asks: Awaitable[Any]) -> list[Any]:
+        """Return what comes of several acts, of which each asks one thing: all is asked at once, in this order.
+
+        It is asked within the transaction, also what only reads.
+        """
+        waiting = self._waiting = []
+        tasks = [asyncio.ensure_future(ask) for ask in asks]
+        try:
+            await asyncio.sleep(0)
+            self._waiting = None
+            answers = await self._send([asked for asked, _ in waiting])
+            for (_, answer), came in zip(waiting, answers, strict=True):
+                answer.set_result(came)
+            return await asyncio.gather(*tasks)
+        finally:
+            self._waiting = None
+            for task in tasks:
+                task.cancel()
+
     def push(self, user_id: int, push: Push, live: Any = None) -> None:
         """Note what a user is to be told when this commits; `live` is the data, if it is known to be visible now."""
         self._pushes.append((user_id, push, live))
@@ -154,7 +179,9 @@ class Tx:
         if self._pushes or self.outcome.stale:
             self.outcome.told = await self._log()
         for ended in self.outcome.ended:
-            await self.write(stream.BUMP_EPOCH, user_id=ended.user_id, one=1)
+            self.post(stream.BUMP_EPOCH, user_id=ended.user_id, one=1)
+        if self._posted:
+            await self._send([])
         if self._connection:
             await self._finish(self._connection)
         return self.outcome
@@ -167,7 +194,7 @@ class Tx:
         receivers = sorted(noted)
         stale = self.outcome.stale
         moved = [(user_id, len(noted.get(user_id, ())), int(user_id in stale)) for user_id in sorted({*noted, *stale})]
-        await self.write(stream.ADVANCE, rows=moved)
+        self.post(stream.ADVANCE, rows=moved)
         if not noted:
             return []
         newest = {row.user_id: row for row in await self.many(stream.LIST_NEWEST, stream.Newest, user_ids=receivers)}
@@ -176,13 +203,11 @@ class Tx:
             for user_id in receivers
             for seq, (push, live) in enumerate(noted[user_id], newest[user_id].last_seq - len(noted[user_id]) + 1)
         ]
-        await self.write(
-            stream.INSERT, rows=[(user_id, entry.seq, *entry.push, entry.at) for user_id, entry, _, _ in told]
-        )
+        self.post(stream.INSERT, rows=[(user_id, entry.seq, *entry.push, entry.at) for user_id, entry, _, _ in told])
         notices = [(one, one.entry.push) for one in told if one.entry.push.kind is Kind.NOTIFICATION]
         if notices:
             rows = [(one.user_id, push.number, push.other_id, one.entry.seq) for one, push in notices]
-            await self.write(stream.STAMP, rows=rows)
+            self.post(stream.STAMP, rows=rows)
         return told
 
     async def _finish(self, connection: Connection) -> None:
@@ -214,6 +239,7 @@ class Tx:
     async def rollback(self) -> None:
         """Undo everything; harmless when nothing is open."""
         connection, self._connection = self._connection, None
+        self._posted.clear()
         if connection is None:
             return
         finished = False
@@ -226,11 +252,25 @@ class Tx:
         finally:
             (self._database.release if finished else self._database.discard)(connection)
 
-    async def _run(self, statement: Statement, values: dict[str, Any]) -> Rows:
-        text, bound = statement.bind(values)
-        alone = self._connection is None and statement.reads
+    async def _run(self, statement: Statement, values: dict[str, Any]) -> Answer:
+        asked = statement.bind(values)
+        if self._waiting is not None:
+            answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+            self._waiting.append((asked, answer))
+            return await answer
+        if self._connection is None and statement.reads and not self._posted:
+            return await self._spend(self._read(*asked))
+        return (await self._send([asked]))[-1]
+
+    async def _send(self, asked: list[Asked]) -> list[Answer]:
+        """Send these with what was posted before, and return what came of these."""
+        posted, self._posted = self._posted, []
+        answers = await self._spend(self._run_within([*posted, *asked]))
+        return answers[len(posted) :]
+
+    async def _spend(self, work: Awaitable[T]) -> T:
         try:
-            return await self._budget.spend(self._read(text, bound) if alone else self._write(text, bound))
+            return await self._budget.spend(work)
         except TimeoutError:
             self._drop()
             raise DatabaseDown("the database did not answer in time") from None
@@ -246,18 +286,14 @@ class Tx:
             self._drop()
             raise
 
-    async def _read(self, text: str, bound: list[Any]) -> Rows:
+    async def _read(self, text: str, bound: list[Any]) -> Answer:
         async with self._database.borrowed() as connection:
             return await connection.run(text, bound)
 
-    async def _write(self, text: str, bound: list[Any]) -> Rows:
-        return await (await self._held()).run(text, bound)
-
-    async def _held(self) -> Connection:
+    async def _run_within(self, asked: list[Asked]) -> list[Answer]:
         if self._connection is None:
             self._connection = await self._database.acquire()
-            await self._connection.command("BEGIN")
-        return self._connection
+        return await self._connection.run_within(*asked)
 
     def _drop(self) -> None:
         """A statement was cut off: its result may still be on the wire, so the connection goes."""

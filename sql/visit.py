@@ -1,9 +1,10 @@
 """Visits: every statement on the `visit` table."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
-from sql.statement import compile_
+from sql.statement import compile_, each, insert_rows
 from sql.transaction import Tx
 
 
@@ -14,10 +15,12 @@ class Visit(NamedTuple):
     at: datetime
 
 
-_GET_AT = compile_("SELECT `visited_at` FROM `visit` WHERE `user_id`=%(user_id)s AND `visitor_id`=%(visitor_id)s")
-_UPSERT = compile_(
-    "INSERT INTO `visit` (`user_id`,`visitor_id`,`visited_at`) VALUES (%(user_id)s,%(visitor_id)s,%(visited_at)s)"
-    " ON DUPLICATE KEY UPDATE `visited_at`=IF(`visited_at`>%(recent)s,`visited_at`,VALUES(`visited_at`))"
+_LIST_AT = compile_(
+    "SELECT `user_id`,`visitor_id`,`visited_at` FROM `visit` FORCE INDEX (PRIMARY)"
+    " WHERE (`user_id`,`visitor_id`) IN " + str(each("keys", 2))
+)
+_UPSERT = insert_rows(
+    "visit", ["user_id", "visitor_id", "visited_at"], "ON DUPLICATE KEY UPDATE `visited_at`=VALUES(`visited_at`)"
 )
 _LIST = compile_(
     "SELECT `visitor_id`,`visited_at` FROM `visit` WHERE `user_id`=%(user_id)s"
@@ -27,16 +30,16 @@ _LIST = compile_(
 _DELETE = compile_("DELETE FROM `visit` WHERE `user_id`=%(user_id)s AND `visitor_id`=%(visitor_id)s")
 
 
-async def get_at(tx: Tx, *, user_id: int, visitor_id: int) -> datetime | None:
-    """Return when somebody was visited last by somebody."""
-    at: datetime | None = await tx.scalar(_GET_AT, user_id=user_id, visitor_id=visitor_id)
-    return at
+async def list_at(tx: Tx, *, keys: Collection[tuple[int, int]]) -> dict[tuple[int, int], datetime]:
+    """Return when each of (user_id, visitor_id) was visited last, of those that were."""
+    rows = await tx.rows(_LIST_AT, keys=sorted(keys)) if keys else ()
+    return {row[:2]: row[2] for row in rows}
 
 
-async def upsert(tx: Tx, *, user_id: int, visitor_id: int, recent: datetime) -> bool:
-    """Note a visit, unless one after `recent` is noted; tell whether it was."""
-    values = {"user_id": user_id, "visitor_id": visitor_id, "visited_at": tx.now, "recent": recent}
-    return bool(await tx.write(_UPSERT, **values))
+def upsert(tx: Tx, *, keys: Collection[tuple[int, int]]) -> None:
+    """Note visits of (user_id, visitor_id), now, with the next statement."""
+    if keys:
+        tx.post(_UPSERT, rows=[(*key, tx.now) for key in sorted(keys)])
 
 
 async def list_before(tx: Tx, *, user_id: int, at: datetime, other_id: int, limit: int) -> list[Visit]:

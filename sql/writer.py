@@ -12,9 +12,10 @@ from server.tally import SIZES, Histogram
 from sql.database import Conflict, Database, DatabaseDown
 from sql.transaction import COMMITTING, CommitUnknown, Outcome, Tx, transact
 
-_SHARDS = 2
-"""While the database is at one batch, the process gets the other ready."""
 _LARGEST = 256
+_ABREAST = 2
+"""While the database is at one batch, the process gets the other ready, if so many wait that it is worth it."""
+_MANY = 32
 _OLDEST = {False: 0.5, True: 0.9}
 """Who has waited for this share of what an event may wait for the database is refused: too much waits.
 
@@ -66,7 +67,7 @@ Write = Callable[[list[_Entry]], Awaitable[None]]
 
 
 class Writer:
-    """Runs one batch a shard at a time, with no timer: who comes meanwhile is in the next one."""
+    """Runs one batch of a kind at a time, or two, with no timer: who comes meanwhile is in the next one."""
 
     def __init__(
         self, database: Database, now: Callable[[], datetime], random: Random, enter: Callable[[Tx], Any]
@@ -79,7 +80,7 @@ class Writer:
         self._now = now
         self._random = random
         self._enter = enter
-        self._shards: dict[tuple[Work, int], _Lane] = {}
+        self._lanes: dict[Work, _Lane] = {}
         self._apart: dict[tuple[Work, Hashable], _Lane] = {}
 
     async def write(self, work: Work, draft: Draft) -> Any:
@@ -96,15 +97,14 @@ class Writer:
     @property
     def waiting(self) -> int:
         """How many drafts wait for their batch."""
-        return sum(len(lane) for lane in (*self._shards.values(), *self._apart.values()))
+        return sum(len(lane) for lane in (*self._lanes.values(), *self._apart.values()))
 
     def _lane_of(self, work: Work, key: Hashable) -> "_Lane":
         if self._apart and (lane := self._apart.get((work, key))):
             return lane
-        shard = work, hash(key) % _SHARDS
-        if shard not in self._shards:
-            self._shards[shard] = _Lane(partial(self._write, work, False))
-        return self._shards[shard]
+        if work not in self._lanes:
+            self._lanes[work] = _Lane(partial(self._write, work, False), abreast=_ABREAST)
+        return self._lanes[work]
 
     async def _write(self, work: Work, wait: bool, entries: list[_Entry]) -> None:
         """Write a batch, whatever it takes: what some of it meets is not to hurt the rest."""
@@ -181,13 +181,16 @@ class Writer:
 
 
 class _Lane:
-    """A queue whose entries are written batch by batch."""
+    """A queue whose entries are written batch by batch; what has the same key is never in two batches at a time."""
 
-    def __init__(self, write: Write, on_idle: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, write: Write, *, abreast: int = 1, on_idle: Callable[[], object] = lambda: None) -> None:
         self._write = write
+        self._abreast = abreast
         self._on_idle = on_idle
         self._waiting: deque[_Entry] = deque()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way: set[Hashable] = set()
+        """The keys of what is being written."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -196,19 +199,22 @@ class _Lane:
         """Have it written with the next batch."""
         entry.begun = False
         self._waiting.append(entry)
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+        if not self._tasks or (len(self._waiting) >= _MANY and len(self._tasks) < self._abreast):
+            self._tasks.add(asyncio.get_running_loop().create_task(self._run()))
 
     async def _run(self) -> None:
         try:
-            while self._waiting:
-                await self._run_one(self._next())
-        finally:
-            self._task = None
-            self._on_idle()
+            while batch := self._next():
+                await self._run_one(batch)
+        finally:  # at once, or who comes now would wait for a batch that never is
+            self._tasks.discard(asyncio.current_task())
+            if not self._tasks:
+                self._on_idle()
 
     async def _run_one(self, batch: list[_Entry]) -> None:
         """Nobody is left without an answer, whatever happens."""
+        keys = {entry.draft.key for entry in batch}
+        self._under_way |= keys
         try:
             await self._write(batch)
         except Exception as fault:
@@ -218,13 +224,19 @@ class _Lane:
             for entry in (*batch, *self._waiting):
                 entry.result.cancel()
             raise
+        finally:
+            self._under_way -= keys
 
     def _next(self) -> list[_Entry]:
         """Take the next ones, without those whom nobody waits for any more."""
         batch: list[_Entry] = []
+        later: list[_Entry] = []
         while self._waiting and len(batch) < _LARGEST:
             entry = self._waiting.popleft()
-            if not entry.result.done():
+            if entry.draft.key in self._under_way:
+                later.append(entry)
+            elif not entry.result.done():
                 entry.begun = True
                 batch.append(entry)
+        self._waiting.extendleft(reversed(later))
         return batch

@@ -19,6 +19,7 @@ from sql.database import Database
 from sql.migration import migrate
 from tests.ground import pushed
 from tests.ground.clock import FakeClock
+from tests.ground.faults import breaker  # noqa: F401  (a fixture)
 from tests.ground.photos import give_photo
 from tests.ground.program import prepared, start_program  # noqa: F401  (fixtures)
 from tests.ground.recorders import LogRecorder

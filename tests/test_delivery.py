@@ -217,6 +217,51 @@ async def test_what_was_kept_while_the_log_was_read_is_not_read_again(server, ta
         assert server.gateway._delivery.pushed == {"log": 1, "live": 9}, "three sockets, three messages"
 
 
+@pytest.mark.config(delivery={"tail_interval": NEVER})
+async def test_what_another_process_brings_is_not_read_again(server, start_server, talking):
+    alice, bob = talking
+    start, pushed = await newest(bob), server.gateway._delivery.pushed
+    other = await start_server()
+    async with await open_as(bob) as his, Client(other.url, token=alice.token) as elsewhere:
+        await elsewhere.message.send(bob.id, "0")
+        await his.push("message/new", seq=start + 1)
+        before = pushed["log"]
+        for number in range(1, 5):
+            await elsewhere.message.send(bob.id, f"{number}")
+            await his.push("message/new", seq=start + 1 + number)
+        assert logged(his) == list(range(start + 1, start + 6))
+        assert pushed["log"] == before
+
+
+@pytest.mark.config(delivery={"tail_interval": NEVER})
+async def test_what_another_process_brought_before_a_block_is_not_sent_after_it(server, start_server, talking, hold):
+    """It comes late, when the block has been answered already by a third process, of which nothing tells."""
+    alice, bob = talking
+    start = await newest(bob)
+    other, third = await start_server(), await start_server()
+    hear, brought = server.gateway._delivery._hints.on_push, asyncio.Event()
+    late = []
+
+    def hear_late(*told):
+        late.append(told)
+        brought.set()
+
+    server.gateway._delivery._hints.on_push = hear_late
+    async with (
+        await open_as(bob) as his,
+        Client(other.url, token=alice.token) as elsewhere,
+        Client(third.url, token=bob.token) as tablet,
+    ):
+        await elsewhere.message.send(bob.id, "forget this")
+        await brought.wait()
+        await tablet.relation.block(alice.id)
+        for told in late:
+            hear(*told)
+        await his.push("connection", seq=start + 2)
+        assert [push.event for push in his.pushes][:2] == ["void", "connection"]
+        assert not [frame for frame in his.frames if "forget" in str(frame)]
+
+
 # -- readers who leave -------------------------------------------------------------------------------------------------
 
 

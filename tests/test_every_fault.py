@@ -1,20 +1,18 @@
 """Every event that writes, with a fault at each of its statements in turn: done once, or not at all, and never half."""
 
-import aiomysql
-import pymysql
 import pytest
 
 from tests.ground.answers import ok, refused
+from tests.ground.faults import CONFLICT, LOST, Breaker
 from tests.ground.raw import RawSocket
 
-CONFLICT = pymysql.err.OperationalError(1213, "Deadlock found when trying to get lock; try restarting transaction")
-LOST = pymysql.err.OperationalError(2013, "Lost connection to MySQL server during query")
 NO_TIME = TimeoutError()
 LATE = "late"
 """The event's own time is up in the middle of a statement, which is cut off by that."""
 
 EVENTS = {
     "user/like": {},
+    "user/connect": {"target_id": "bob"},
     "user/unlike": {},
     "user/pass": {},
     "user/unpass": {},
@@ -27,46 +25,12 @@ EVENTS = {
     "report": {"report_id": 2, "comment": "x"},
     "user/settings": {"mail_on": False},
     "user/save_profile": {"description": "new", "tags": ["tea"]},
+    "notifications": {"random_id": 5},
     "notifications/read": {"seq": 2**40},
 }
-ALONE = {"user/settings", "user/save_profile", "notifications/read"}
-"""What is aimed at nobody."""
-
-
-class Breaker:
-    """Makes the k-th thing that is sent to the database fail."""
-
-    def __init__(self, server):
-        self._server = server
-        self._left = 0
-        self.fault = None
-
-    def arm(self, at, fault):
-        self._left, self.fault = at, fault
-
-    async def step(self):
-        self._left -= 1
-        if self._left == 0 and self.fault is not None:
-            fault, self.fault = self.fault, None
-            if fault is not LATE:
-                raise fault
-            deadlines = self._server.gateway._dispatch._deadlines
-            for deadline in list(deadlines._due):
-                deadlines.remove(deadline)
-                deadline.miss()
-
-
-@pytest.fixture
-def breaker(server, monkeypatch):
-    query, breaker = aiomysql.Connection.query, Breaker(server)
-
-    async def counting(connection, text, *args):
-        if text != "ROLLBACK":
-            await breaker.step()
-        return await query(connection, text, *args)
-
-    monkeypatch.setattr(aiomysql.Connection, "query", counting)
-    return breaker
+AIMED_BY = {"user/connect": "", "notifications": "user_id", "user/settings": "", "user/save_profile": ""}
+AIMED_BY |= {"notifications/read": ""}
+"""By which field, where it is not `target_user_id`, if by any."""
 
 
 async def logs_are_dense(server):
@@ -79,20 +43,22 @@ async def logs_are_dense(server):
 
 @pytest.mark.config(delivery={"tail_interval": 600.0}, presence={"flush": 600.0}, notifications={"sweep": 600.0})
 @pytest.mark.parametrize("fault", [CONFLICT, LOST, NO_TIME, LATE], ids=["deadlock", "lost", "timeout", "cancelled"])
-async def test_a_fault_at_any_statement_of_any_event_leaves_nothing_half(server, talking, breaker, fault):
+async def test_a_fault_at_any_statement_of_any_event_leaves_nothing_half(server, talking, breaker: Breaker, fault):
     alice, bob = talking
     async with await RawSocket.open(server.url, auth={"token": alice.token}) as hers:
         for event, fields in EVENTS.items():
-            payload = fields if event in ALONE else {"target_user_id": bob.id} | fields
+            aim = AIMED_BY.get(event, "target_user_id")
+            payload = fields | ({aim: bob.id} if aim else {})
             statement = 0
             while statement < 60:
                 statement += 1
                 await renew(server, alice, bob)
-                if event == "message/send":
+                if "random_id" in payload:
                     payload = payload | {"random_id": statement}
-                breaker.arm(statement, fault)
+                arm(server, breaker, statement, fault)
                 answer = await hers.call(event, payload)
-                spared, breaker.fault = breaker.fault is not None, None
+                spared = breaker.is_armed
+                breaker.arm(0, None)
                 if answer["code"] != 200:
                     refused(answer, "unavailable")
                     ok(await hers.call(event, payload))
@@ -102,9 +68,23 @@ async def test_a_fault_at_any_statement_of_any_event_leaves_nothing_half(server,
             await logs_are_dense(server)
         sent = await server.database.fetch("SELECT seq, random_id FROM message WHERE sender_id = %s", alice.id)
         assert len({number for _, number in sent}) == len(sent)
+        assert await server.database.fetch("SELECT COUNT(*) - MAX(random_id) FROM nudge") == [(0,)]
         numbers = await server.database.fetch("SELECT seq FROM message ORDER BY seq")
         assert [number for (number,) in numbers] == list(range(1, len(numbers) + 1))
     assert server.database.in_use == 0
+
+
+def arm(server, breaker, statement, fault):
+    async def miss():
+        deadlines = server.gateway._dispatch._deadlines
+        for deadline in list(deadlines._due):
+            deadlines.remove(deadline)
+            deadline.miss()
+
+    if fault is LATE:
+        breaker.arm_before(statement, miss)
+    else:
+        breaker.arm(statement, fault)
 
 
 async def renew(server, alice, bob):

@@ -7,7 +7,6 @@ from datetime import date, datetime
 from random import Random
 
 import aiohttp
-import aiomysql
 import pymysql
 import pytest
 
@@ -15,8 +14,10 @@ from client_sdk import MatchaError, MessageNew, Unavailable
 from server.outside.passwords import Passwords
 from sql import quota
 from sql.database import Connection, Database, connect_options
+from sql.driver import Driver
 from sql.transaction import CommitUnknown, transact
 from tests.ground.answers import ok, refused
+from tests.ground.faults import CONFLICT, LOST
 from tests.ground.locks import locked
 from tests.ground.raw import RawSocket, Refused
 
@@ -82,47 +83,9 @@ async def test_with_redis_frozen_people_chat_and_nobody_logs_in(server, talking)
         ok(await nobody.call("user/login", {"login": bob.login, "password": bob.password}))
 
 
-@pytest.fixture
-def break_at(monkeypatch):
-    """`break_at(k, fault)` makes the k-th statement from now fail as the driver would; `of` counts only those."""
-    execute, query = aiomysql.Cursor.execute, aiomysql.Connection.query
-    count, due, counted = 0, {}, ""
-
-    def step(text):
-        nonlocal count
-        if counted in text:
-            count += 1
-            if fault := due.pop(count, None):
-                raise fault
-
-    async def counting_execute(cursor, text, *args):
-        step(text)
-        return await execute(cursor, text, *args)
-
-    async def counting_query(connection, text, *args):
-        if text != "ROLLBACK":
-            step(text)
-        return await query(connection, text, *args)
-
-    def arm(at, fault, of=""):
-        nonlocal count, counted
-        count, counted = 0, of
-        due.clear()
-        due[at] = fault
-        return due
-
-    monkeypatch.setattr(aiomysql.Cursor, "execute", counting_execute)
-    monkeypatch.setattr(aiomysql.Connection, "query", counting_query)
-    return arm
-
-
-CONFLICT = (1213, "Deadlock found when trying to get lock; try restarting transaction")
-LOST = (2013, "Lost connection to MySQL server during query")
-
-
 @pytest.mark.config(delivery={"tail_interval": 600.0})
 @pytest.mark.parametrize("fault", [CONFLICT, LOST], ids=["conflict", "lost"])
-async def test_a_fault_at_any_statement_of_a_send_leaves_it_done_once(server, connected, break_at, fault):
+async def test_a_fault_at_any_statement_of_a_send_leaves_it_done_once(server, connected, breaker, fault):
     """Each statement in turn fails, until one send needs fewer: all are stored once, numbered densely, pushed once."""
     alice, bob = connected
     async with await open_as(alice) as socket, await open_as(bob) as his:
@@ -132,9 +95,9 @@ async def test_a_fault_at_any_statement_of_a_send_leaves_it_done_once(server, co
             statement += 1
             ok(await his.call("notifications/read", {"seq": 2**52}))  # so that each is told of in every way
             send = {"target_user_id": bob.id, "random_id": statement, "message": f"{statement}"}
-            armed = break_at(statement, pymysql.err.OperationalError(*fault))
+            breaker.arm(statement, fault)
             answer = await socket.call("message/send", send)
-            if armed:
+            if breaker.is_armed:
                 break
             if answer["code"] != 200:
                 assert answer["error"] == refused(answer, "unavailable")
@@ -142,7 +105,7 @@ async def test_a_fault_at_any_statement_of_a_send_leaves_it_done_once(server, co
                 answer = await socket.call("message/send", send)
             assert ok(answer)["seq"] == statement
         assert statement > 8
-        break_at(10**9, None)
+        breaker.arm(0, None)
         rows = await server.database.fetch("SELECT seq, body FROM message ORDER BY seq")
         assert [body for _, body in rows] == [f"{number}" for number in range(1, statement + 1)]
         end = ok(await his.call("user/me"))["cursor"]
@@ -153,9 +116,9 @@ async def test_a_fault_at_any_statement_of_a_send_leaves_it_done_once(server, co
 
 
 @pytest.mark.config(delivery={"tail_interval": 600.0})
-async def test_a_handler_that_breaks_is_one_answer_and_a_line_in_the_log(server, connected, break_at):
+async def test_a_handler_that_breaks_is_one_answer_and_a_line_in_the_log(server, connected, breaker):
     alice, _ = connected
-    break_at(1, pymysql.err.ProgrammingError(1064, "You have an error in your SQL syntax"), of="`profile_tag` t")
+    breaker.arm(1, pymysql.err.ProgrammingError(1064, "You have an error in your SQL syntax"), of="`profile_tag` t")
     with pytest.raises(MatchaError) as refusal:
         await alice.tag.complete("te")
     assert refusal.value.name == "internal"
@@ -177,16 +140,16 @@ async def test_an_event_that_takes_too_long_is_ended_and_leaves_nothing_behind(s
 @pytest.mark.config(server={"event_timeout": 0.3}, delivery={"tail_interval": 0.1})
 async def test_an_event_that_takes_too_long_to_commit_says_that_its_fate_is_unknown(connected, monkeypatch):
     alice, bob = connected
-    query, late = aiomysql.Connection.query, asyncio.Event()
+    ask, late = Driver.ask, asyncio.Event()
 
-    async def late_commit(connection, text, *args):
-        result = await query(connection, text, *args)
-        if text == "COMMIT" and not late.is_set():
+    async def late_commit(driver, texts):
+        answers = await ask(driver, texts)
+        if "COMMIT" in texts and not late.is_set():
             await late.wait()
-        return result
+        return answers
 
     async with await open_as(alice) as socket, bob.expecting(MessageNew) as his:
-        monkeypatch.setattr(aiomysql.Connection, "query", late_commit)
+        monkeypatch.setattr(Driver, "ask", late_commit)
         send = {"target_user_id": bob.id, "random_id": 1, "message": "was it sent?"}
         answer = await socket.call("message/send", send)
         assert refused(answer, "unavailable")["unknown"] is True

@@ -17,7 +17,7 @@ from client_sdk import (
     RateLimited,
     RelationChanged,
 )
-from handlers import relation as rules
+from handlers import stance as rules
 from sql.relation import Pair, Side
 from tests.ground.accounts import State, set_state
 

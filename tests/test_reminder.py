@@ -210,13 +210,12 @@ async def test_what_comes_while_somebody_is_looked_at_is_not_forgotten(server, a
     await alice.notification.nudge(away.id)
     holder = await server.database.acquire()
     try:
-        await holder.command("BEGIN")
-        await holder.run("SELECT * FROM reminder WHERE user_id = %s FOR UPDATE", [away.id])
+        await holder.run_within(("SELECT * FROM reminder WHERE user_id = %s FOR UPDATE", [away.id]))
         with SqlRecorder() as recorder:
             coming = asyncio.create_task(carol.notification.nudge(away.id))
             while not any("INSERT INTO `reminder`" in sql for sql, *_ in recorder.statements):
                 await asyncio.sleep(0.005)
-        await holder.run("UPDATE reminder SET due_at = NULL WHERE user_id = %s", [away.id])
+        await holder.run_within(("UPDATE reminder SET due_at = NULL WHERE user_id = %s", [away.id]))
         await holder.command("COMMIT")
     finally:
         server.database.release(holder)

@@ -3,11 +3,14 @@
 import asyncio
 import itertools
 
+import aiohttp
 import pytest
 
+from handlers import chat, visit, wish
 from server.app import SERVICES
 from sql.database import Database
 from tests.ground.answers import ok, refused
+from tests.ground.crowd import Crowd
 from tests.ground.locks import locked
 from tests.ground.raw import RawSocket
 from tests.ground.recorders import SqlRecorder
@@ -156,3 +159,178 @@ async def test_what_one_socket_sends_at_once_to_one_person_is_written_together_i
         assert sum(writer.sizes.counts) - before < 10
         acks = [frame for frame in socket.frames if str(frame).startswith("43")]
         assert [str(frame).partition("[")[0] for frame in acks] == [f"43{number}" for number in range(1, 13)]
+
+
+# -- likes, reads, looks -----------------------------------------------------------------------------------------------
+
+ACTS = {"user/like": {}, "message/read": {"seq": 1}, "profile": {}}
+LIKE, MATCH, VISIT = 1, 3, 4
+
+
+async def at_once(server, person, event, fields):
+    """Let somebody do all that at the same moment, by HTTP, and return the answers."""
+    headers = {"Authorization": f"Bearer {person.token}"}
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=headers) as session:
+
+        async def ask(payload):
+            async with session.get(f"{server.url}/api/{event}", params=payload) as response:
+                return await response.json()
+
+        return await asyncio.gather(*map(ask, fields))
+
+
+async def notices(server, person):
+    return await server.database.fetch(
+        "SELECT kind, other_id, count FROM notification WHERE user_id = %s ORDER BY kind, other_id", person.id
+    )
+
+
+async def pushed(person, event):
+    return [push.data for push in await person.sync.since(0) if push.event == event]
+
+
+@pytest.mark.parametrize("act", ["user/like", "profile"])
+async def test_what_one_does_to_a_hundred_people_at_once_takes_few_transactions(server, alice, act):
+    crowd = Crowd(server, 1)
+    others = sorted([await crowd.join() for _ in range(100)])
+    sizes = server.app[SERVICES].writer.sizes
+    before = sum(sizes.counts)
+    with SqlRecorder() as recorder:
+        answers = await at_once(server, alice, act, [{"target_user_id": other} for other in others])
+    for answer in answers:
+        ok(answer)
+    logged = sum(text.startswith("INSERT INTO `user_event`") for text, *_ in recorder.statements)
+    assert logged <= sum(sizes.counts) - before <= 40, "a hundred acts"
+    kind = LIKE if act == "user/like" else VISIT
+    told = await server.database.fetch("SELECT user_id, count FROM notification WHERE kind = %s", kind)
+    assert sorted(told) == [(other, 1) for other in others]
+    used = await server.database.fetch("SELECT used FROM quota WHERE user_id = %s AND target_id = 0", alice.id)
+    assert used == [(100,)]
+
+
+@pytest.mark.parametrize("act", ACTS)
+async def test_what_cannot_be_written_of_one_hurts_nobody_else(server, circle, empty_world, act):
+    alice, bob, *others = circle
+    for other in (bob, *others):
+        await other.message.send(alice.id, "hello")
+        if act == "user/like":
+            await alice.relation.unlike(other.id)
+    table, whose = ("visit", "NEW.user_id") if act == "profile" else ("pair", "NEW.low_id, NEW.high_id")
+    admin = Database(empty_world.migrate_url, timeout=10)
+    await admin.fetch(
+        f"CREATE TRIGGER poison BEFORE INSERT ON {table} FOR EACH ROW"
+        f" IF {bob.id} IN ({whose}) THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no'; END IF"
+    )
+    sockets = [await RawSocket.open(server.url, auth={"token": alice.token}) for _ in range(3)]
+    try:
+        aimed = zip(sockets, (bob, *others), strict=True)
+        acts = [socket.call(act, {"target_user_id": other.id} | ACTS[act]) for socket, other in aimed]
+        poisoned, *answers = await asyncio.gather(*acts)
+    finally:
+        await admin.fetch("DROP TRIGGER poison")
+        admin.close()
+    refused(poisoned, "internal")
+    for answer in answers:
+        ok(answer)
+    ok(await sockets[0].call(act, {"target_user_id": bob.id} | ACTS[act]))
+    for socket in sockets:
+        await socket.close()
+
+
+@pytest.mark.config(database={"timeout": 5.0, "lock_wait": 4})
+@pytest.mark.parametrize("act", ACTS)
+async def test_two_people_that_are_locked_wait_alone(server, circle, sockets, act):
+    alice, bob, *_ = circle
+    for one, other in itertools.permutations(circle, 2):
+        await one.message.send(other.id, "hello")
+
+    def do(one, other):
+        return asyncio.ensure_future(sockets[one, other].call(act, {"target_user_id": other.id} | ACTS[act]))
+
+    writer = server.app[SERVICES].writer
+    async with locked(server, alice, bob):
+        waiting = [do(alice, bob), do(bob, alice)]
+        await until(lambda: len(writer._apart) == 1)
+        async with asyncio.timeout(2):
+            for answer in await asyncio.gather(*(do(*pair) for pair in sockets if set(pair) != {alice, bob})):
+                ok(answer)
+        assert not any(task.done() for task in waiting)
+    for answer in await asyncio.gather(*waiting):
+        ok(answer)
+    await until(lambda: not writer._apart)
+
+
+async def test_likes_that_meet_in_one_batch_connect_once(server, alice, bob, carol):
+    writer = server.app[SERVICES].writer
+    wishes = [(alice, bob), (carol, bob), (bob, alice), (alice, bob), (bob, alice)]
+    drafts = [wish.Wish(one.id, other.id, request=False) for one, other in wishes]
+    results = await asyncio.gather(*(writer.write(wish.fulfil, draft) for draft in drafts))
+    assert results == [False, False, True, True, True]
+    for one, other in ((alice, bob), (bob, alice)):
+        assert [(push["user_id"], push["state"]) for push in await pushed(one, "connection")] == [
+            (other.id, "connected")
+        ]
+        assert [notice for notice in await notices(server, one) if notice[0] == MATCH] == [(MATCH, other.id, 1)]
+    assert len(await pushed(alice, "notification")) == 1, "the match"
+    assert len(await pushed(bob, "notification")) == 3, "two likes, of which one became a match"
+    assert len(await pushed(alice, "relation/changed")) == len(await pushed(bob, "relation/changed")) == 1
+    used = await server.database.fetch("SELECT SUM(used) FROM quota WHERE kind = 1 AND target_id = 0")
+    assert used == [(3,)]
+
+
+@pytest.mark.config(
+    limits={"scale": 1, "registrations": 100, "mails_address": 100, "likes_day": 20, "profiles_day": 20}
+)
+@pytest.mark.parametrize("act", ["user/like", "profile"])
+async def test_many_at_once_are_counted_one_by_one(server, alice, act):
+    crowd = Crowd(server, 2)
+    others = [{"target_user_id": await crowd.join()} for _ in range(50)]
+    answers = await at_once(server, alice, act, others)
+    assert sorted(answer["code"] for answer in answers) == [200] * 20 + [429] * 30
+    for answer in await at_once(server, alice, act, others[:5] if act == "user/like" else []):
+        assert answer["code"] in (200, 429)
+    used = await server.database.fetch("SELECT used FROM quota WHERE user_id = %s AND target_id = 0", alice.id)
+    told = await server.database.fetch("SELECT COUNT(*) FROM notification WHERE kind IN (%s, %s)", LIKE, VISIT)
+    assert (used, told) == ([(20,)], [(20,)])
+
+
+async def test_reads_of_one_batch_never_go_back(server, connected):
+    alice, bob = connected
+    for number in range(5):
+        await (bob if number else alice).message.send((alice if number else bob).id, f"{number + 1}")
+    writer = server.app[SERVICES].writer
+
+    async def read(*seqs):
+        drafts = [chat.Reading(alice.id, bob.id, seq) for seq in seqs]
+        await asyncio.gather(*(writer.write(chat.read, draft) for draft in drafts))
+        [connection] = await alice.relation.connections()
+        return (await alice.message.history(bob.id)).my_read_seq, connection.unread
+
+    assert await read(1) == (1, 4)
+    assert await read(3, 2, 3) == (3, 2)
+    assert [kind for kind, *_ in await notices(server, alice)] == [MATCH, 6]
+    assert await read(2, 4, 99, 1) == (5, 0)
+    assert [push["read_seq"] for push in await pushed(bob, "message/read")] == [1, 3, 4, 5]
+    [(is_read,)] = await server.database.fetch(
+        "SELECT is_read FROM notification WHERE user_id = %s AND kind = 6", alice.id
+    )
+    assert is_read
+
+
+async def test_who_has_only_messages_of_their_own_left_has_read_all(server, connected):
+    alice, bob = connected
+    await bob.message.send(alice.id, "hello")
+    await alice.message.send(bob.id, "hello")
+    await alice.message.read(bob.id, 1)
+    [connection] = await alice.relation.connections()
+    assert connection.unread == 0
+    assert (await alice.profile.me()).unread.messages == 0
+
+
+async def test_looks_at_one_person_in_one_batch_are_one_visit_and_each_is_counted(server, alice, bob):
+    writer = server.app[SERVICES].writer
+    looks = [visit.Look(alice.id, bob.id) for _ in range(20)]
+    await asyncio.gather(*(writer.write(visit.note, look) for look in looks))
+    assert await notices(server, bob) == [(VISIT, alice.id, 1)]
+    assert await server.database.fetch("SELECT used FROM quota WHERE kind = 2") == [(20,)]
+    assert len(await pushed(bob, "notification")) == 1

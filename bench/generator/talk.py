@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import urllib.request
 from collections import Counter
 from time import perf_counter
 from typing import Any
@@ -67,6 +68,23 @@ async def _open(port: int, other_port: int, pairs: list[Any], text: str) -> list
     ]
 
 
+async def _largest(port: int, name: str, seconds: float) -> float:
+    """Return the largest a number of /metrics was seen to be, at looks every two seconds and in the end."""
+    end, largest = perf_counter() + seconds, 0.0
+    while True:
+        left = end - perf_counter()
+        await asyncio.sleep(min(2.0, max(0.0, left)))
+        largest = max(largest, await asyncio.to_thread(_look, port, name))
+        if left <= 2.0:
+            return largest
+
+
+def _look(port: int, name: str) -> float:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as page:
+        [line] = [line for line in page.read().decode().splitlines() if line.startswith(f"{name} ")]
+    return float(line.split()[1])
+
+
 @job
 async def talk(
     *,
@@ -78,14 +96,19 @@ async def talk(
     warm: float,
     seconds: float,
     other_port: int = 0,
-    deaf: list[Any] = (),  # type: ignore[assignment]
-    deaf_text: str = "",
-    deaf_rate: float = 0.0,
+    others: list[Any] = (),  # type: ignore[assignment]
+    others_text: str = "",
+    others_rate: float = 0.0,
+    others_read: bool = True,
+    look_at: str = "",
 ) -> dict[str, Any]:
-    """Send so many a second, some to readers who have stopped to read; say how long answers and ways took."""
+    """Send so many a second, and so many to others, who may have stopped to read; say how long it took the first.
+
+    `look_at` is a number of /metrics, of which the largest is returned that was seen while all were connected.
+    """
     talking = await _open(port, other_port or port, pairs, text)
-    stopped = await _open(port, port, list(deaf), deaf_text)
-    for pair in stopped:
+    beside = await _open(port, port, list(others), others_text)
+    for pair in () if others_read else beside:
         pair.reader._transport.pause_reading()
 
     async def send(number: int, due: float) -> None:
@@ -93,21 +116,24 @@ async def talk(
         pair.is_measured = due >= begun
         pair.send(due)
 
-    async def send_to_deaf(number: int, due: float) -> None:
-        stopped[number % len(stopped)].send(due)
+    async def send_beside(number: int, due: float) -> None:
+        beside[number % len(beside)].send(due)
 
     begun = perf_counter() + warm
     used, own = cpu_seconds(pid), cpu_seconds(os.getpid())
-    deafening = at_rate(deaf_rate, warm + seconds, send_to_deaf) if stopped else asyncio.sleep(0)
-    await asyncio.gather(at_rate(rate, warm + seconds, send), deafening)
+    also = at_rate(others_rate, warm + seconds, send_beside) if beside else asyncio.sleep(0)
+    looking = asyncio.create_task(_largest(port, look_at, warm + seconds)) if look_at else None
+    await asyncio.gather(at_rate(rate, warm + seconds, send), also)
     used, own = cpu_seconds(pid) - used, cpu_seconds(os.getpid()) - own
+    largest = await looking if looking else 0.0
     await asyncio.sleep(min(1.0, seconds))
-    for pair in (*talking, *stopped):
+    for pair in (*talking, *beside):
         pair.close()
     return {
         "acks": spread([time for pair in talking for time in pair.acks]),
         "ways": spread([time for pair in talking for time in pair.ways]),
-        "refused": sum((pair.refused for pair in (*talking, *stopped)), Counter()),
+        "refused": sum((pair.refused for pair in (*talking, *beside)), Counter()),
+        "largest": largest,
         "server_cpu": used / (warm + seconds),
         "generator_cpu": own / (warm + seconds),
     }

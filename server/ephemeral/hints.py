@@ -1,10 +1,11 @@
 """Hints from process to process, each of which may be lost: "there is something new for this user", and the log knows
-what; a whisper, which no log keeps; "this person came or went"; "this socket is one too many"."""
+what, or here it is; a whisper, which no log keeps; "this person came or went"; "this socket is one too many"."""
 
 import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -21,7 +22,9 @@ log = structlog.get_logger("hints")
 _MOST_WAITING = 10_000
 _BATCH = 500
 _LARGEST = 4096
-"""Bytes of a whisper."""
+"""Bytes of a whisper, and of a push that is sent along."""
+_EVERYBODY = "processes"
+"""What every process listens to, so that each learns whether there are others."""
 _SILENCE = 10.0
 """Seconds without a message after which the connection is tried."""
 _PUBLISH = """
@@ -30,6 +33,7 @@ for at = 1, #ARGV, 3 do
         redis.call('PUBLISH', ARGV[at], ARGV[at + 1])
     end
 end
+return redis.call('PUBSUB', 'NUMSUB', 'processes')[2]
 """
 """Many at once, and nothing to where nobody else would hear it: most people are connected to one process."""
 _RETRY = 0.5
@@ -45,7 +49,9 @@ class Hints:
         self._redis = redis
         self._listener = listener
         self._pubsub: PubSub | None = None
-        self._wanted = {f"process:{process}"}
+        self._wanted = {f"process:{process}", _EVERYBODY}
+        self.is_alone = False
+        """No other process listens, as far as is known."""
         self._heard: set[str] = set()
         self._to_follow: set[str] = set()
         self._confirmed: set[str] = set()
@@ -60,6 +66,7 @@ class Hints:
         self.batches = Histogram(SIZES)
         """How many messages went to Redis at a time."""
         self.on_hint: Callable[[int], None] = lambda user_id: None
+        self.on_push: Callable[[int, int, int, list[int], str], None] = lambda user_id, seq, sight, push, frame: None
         self.on_whisper: Callable[[int, str, dict[str, Any]], None] = lambda user_id, name, data: None
         self.on_presence: Callable[[int], None] = lambda user_id: None
         self.on_evicted: Callable[[str], None] = lambda sid: None
@@ -105,9 +112,17 @@ class Hints:
         """Tell the other processes, soon, that there is something new for this user."""
         self._publish(f"hint:{user_id}", self.process)
 
+    def bring(self, user_id: int, seq: int, sight_epoch: int, push: tuple[int, ...], frame: bytes) -> None:
+        """Tell it, and bring along what it is; where nobody else listens, or it is long, telling is enough."""
+        if self.is_alone or len(frame) > _LARGEST:
+            self.give(user_id)
+        else:
+            text = msgspec.json.encode(["push", seq, sight_epoch, push, frame.decode()]).decode()
+            self._publish(f"hint:{user_id}", f"{self.process} {text}")
+
     def whisper(self, user_id: int, name: str, data: dict[str, Any]) -> None:
         """Have a push that is in no log sent by the other processes."""
-        text = msgspec.json.encode([name, data]).decode()
+        text = msgspec.json.encode(["whisper", name, data]).decode()
         if len(text) <= _LARGEST:
             self._publish(f"hint:{user_id}", f"{self.process} {text}")
 
@@ -132,13 +147,16 @@ class Hints:
             await self._something.wait()
             self._something.clear()
             while self._waiting:
-                batch = [self._waiting.popitem()[0] for _ in range(min(_BATCH, len(self._waiting)))]
+                batch = list(islice(self._waiting, _BATCH))
+                for one in batch:
+                    del self._waiting[one]
                 try:
-                    await self._redis.eval(_PUBLISH, 0, *self._others(batch))
+                    processes = await self._redis.eval(_PUBLISH, 0, *self._others(batch))
                 except (RedisError, OSError):
                     self.counts["dropped"] += len(batch) + len(self._waiting)
                     self._waiting.clear()
                 else:
+                    self.is_alone = processes <= (_EVERYBODY in self._confirmed)
                     self.counts["given"] += len(batch)
                     self.batches.note(len(batch))
 
@@ -215,8 +233,15 @@ class Hints:
         elif kind == "process":
             self.on_evicted(text)
         else:
-            process, _, whisper = text.partition(" ")
-            if process != self.process and whisper:
-                self.on_whisper(int(id), *msgspec.json.decode(whisper))
-            elif process != self.process:
-                self.on_hint(int(id))
+            process, _, brought = text.partition(" ")
+            if process != self.process:
+                self._hand_on_hint(int(id), brought)
+
+    def _hand_on_hint(self, user_id: int, brought: str) -> None:
+        what, *rest = msgspec.json.decode(brought) if brought else [""]
+        if what == "push":
+            self.on_push(user_id, *rest)
+        elif what == "whisper":
+            self.on_whisper(user_id, *rest)
+        else:
+            self.on_hint(user_id)

@@ -20,7 +20,7 @@ from server.socket.packet import encoded_event_frame, event_frame
 from server.socket.watching import Watching
 from server.tally import SIZES, Histogram
 from server.wire.answers import Presence, iso
-from server.wire.pushes import Kind, Logged, encode, render
+from server.wire.pushes import Kind, Logged, Push, encode, render
 from sql import sync
 from sql.database import DatabaseDown
 from sql.transaction import Ended, Outcome, Told, Tx
@@ -36,10 +36,11 @@ StillLive = Callable[[int, list[str]], Awaitable[set[str]]]
 
 
 class _Page(NamedTuple):
-    """A stretch of a log as it may be seen, and how often something had left the user's sight when it was read."""
+    """A stretch of a log as it may be seen; and up to which number what was kept may be, by the epoch of the sight."""
 
     entries: list[Logged]
     pushes: list[tuple[str, dict[str, Any]]]
+    until: int
     sight_epoch: int
 
 
@@ -69,6 +70,7 @@ class Delivery:
         self.looks, self.pages = Histogram(SIZES), Histogram(SIZES)
         """How many users were looked at, and how many pushes read, at a time."""
         hints.on_hint = self._look_at
+        hints.on_push = self._hear
         hints.on_gap = self._look_at_all
         hints.on_whisper = self._whisper
 
@@ -131,9 +133,7 @@ class Delivery:
             if user := self._users.get(user_id):
                 user.sees_less()
         for told in outcome.told:
-            self._hints.give(told.user_id)
-            if user := self._users.get(told.user_id):
-                self._offer(user, told)
+            self._tell(told)
             if told.entry.push.kind is Kind.SETTINGS_CHANGED:
                 self._hints.announce(told.user_id)  # who hides, or shows, looks as if they left, or came
         for user_id, name, data in outcome.whispers:
@@ -154,40 +154,61 @@ class Delivery:
                     feed.connection.push(name, data)
                     self.pushed["whisper"] += 1
 
-    def _offer(self, user: User, told: Told) -> None:
+    def _tell(self, told: Told) -> None:
+        """Tell this user here, and have the other processes do so."""
+        (seq, _, push), user = told.entry, self._users.get(told.user_id)
+        ahead = None
+        if told.live is not None and (user or not self._hints.is_alone):
+            ahead = Ahead(seq, told.sight_epoch, push, encoded_event_frame(encode(told.entry, told.live)))
+            self._hints.bring(told.user_id, *ahead)
+        else:
+            self._hints.give(told.user_id)
+        if user:
+            self._offer(user, seq, ahead)
+
+    def _offer(self, user: User, seq: int, ahead: Ahead | None) -> None:
         self._found.pop(user.id, None)
-        entry = told.entry
-        frame = encoded_event_frame(encode(entry, told.live)) if told.live is not None else None
         for feed in user.feeds.values():
-            transport = feed.connection.transport
-            is_next = feed.cursor + 1 == entry.seq and feed.catching_up is None
-            if frame and is_next and transport.backlog < self._soft:
-                feed.target = entry.seq
-                self._send_next(feed, entry, frame, "live")
-            else:
-                if frame and feed.catching_up and len(feed.ahead) < _KEPT:
-                    self._keep(feed, Ahead(entry, frame, told.sight_epoch))
-                feed.target = max(feed.target, entry.seq)
-                self._catch_up(feed)
+            is_next = feed.cursor + 1 == seq and feed.catching_up is None
+            if ahead and is_next and feed.connection.transport.backlog < self._soft:
+                self._send_next(feed, seq, ahead.push, ahead.frame, "live")
+            elif ahead and feed.catching_up:
+                self._keep(feed, ahead)
+            feed.target = max(feed.target, seq)
+            self._catch_up(feed)
 
-    def _keep(self, feed: Feed, kept: Ahead) -> None:
+    def _hear(self, user_id: int, seq: int, sight_epoch: int, push: list[int], frame: str) -> None:
+        """Another process brings a push: it is sent as soon as a look has shown that it still may be seen."""
+        if user := self._users.get(user_id):
+            kind, *rest = push
+            ahead = Ahead(seq, sight_epoch, Push(Kind(kind), *rest), frame.encode())
+            for feed in user.feeds.values():
+                self._keep(feed, ahead)
+            self._look_at(user_id)
+
+    def _keep(self, feed: Feed, ahead: Ahead) -> None:
         """Keep a push until what comes before it was read: who is told much would never be told live again."""
-        if not feed.ahead or kept.entry.seq == feed.ahead[-1].entry.seq + 1:
-            feed.ahead.append(kept)
+        follows = ahead.seq == feed.newest_ahead + 1 if feed.ahead else ahead.seq > feed.cursor
+        if follows and len(feed.ahead) < _KEPT:
+            feed.ahead.append(ahead)
 
-    def _send_ahead(self, feed: Feed, sight_epoch: int) -> None:
-        """Send what was kept, as far as it comes next, but nothing from before something left the user's sight."""
-        while feed.ahead and (feed.ahead[0].entry.seq <= feed.cursor or feed.ahead[0].sight_epoch < sight_epoch):
+    def _send_ahead(self, feed: Feed, until: int, sight_epoch: int) -> None:
+        """Send what was kept up to a number, as far as it comes next; this is how often something had left the sight.
+
+        Nothing is sent from before that.
+        """
+        while feed.ahead and (feed.ahead[0].seq <= feed.cursor or feed.ahead[0].sight_epoch < sight_epoch):
             feed.ahead.popleft()
-        while feed.ahead and feed.ahead[0].entry.seq == feed.cursor + 1:
-            kept = feed.ahead.popleft()
-            self._send_next(feed, kept.entry, kept.frame, "live")
+        while feed.ahead and feed.ahead[0].seq == feed.cursor + 1 <= until:
+            seq, _, push, frame = feed.ahead.popleft()
+            self._send_next(feed, seq, push, frame, "live")
 
-    def _send_next(self, feed: Feed, entry: Logged, frame: bytes, way: str) -> None:
+    def _send_next(self, feed: Feed, seq: int, push: Push, frame: bytes, way: str) -> None:
         feed.connection.transport.write(frame)
-        feed.cursor = entry.seq
+        feed.cursor = seq
+        feed.target = max(feed.target, seq)
         self.pushed[way] += 1
-        self._watching.told(feed, entry.push)
+        self._watching.told(feed, push)
 
     def _end_sessions(self, ended: Ended) -> None:
         if user := self._users.get(ended.user_id):
@@ -236,8 +257,8 @@ class Delivery:
                     self._show_hole(feed)
                 for entry, push in zip(page.entries, page.pushes, strict=True):
                     if entry.seq == feed.cursor + 1:
-                        self._send_next(feed, entry, event_frame(*push), "log")
-                self._send_ahead(feed, page.sight_epoch)
+                        self._send_next(feed, entry.seq, entry.push, event_frame(*push), "log")
+                self._send_ahead(feed, page.until, page.sight_epoch)
         except DatabaseDown as fault:
             log.warning("delivery.unavailable", reason=str(fault), seldom=True)
             return False
@@ -248,8 +269,9 @@ class Delivery:
         entries = await sync.list_after(tx, user_id=feed.user.id, after=feed.cursor, limit=feed.missing(_PAGE))
         self.pages.note(len(entries))
         pushes = await render(Context(tx, self._services, feed.session), entries)
-        [stream] = await sync.list_streams(tx, user_ids=[feed.user.id]) if feed.ahead else [None]
-        return _Page(entries, pushes, stream.sight_epoch if stream else 0)
+        until = feed.newest_ahead
+        [stream] = await sync.list_streams(tx, user_ids=[feed.user.id]) if until else [None]
+        return _Page(entries, pushes, until, stream.sight_epoch if stream else 0)
 
     def lags(self) -> list[int]:
         """Return by how many pushes each connection is behind its log."""
@@ -294,11 +316,13 @@ class Delivery:
         for start in range(0, len(connected), _CHUNK):
             chunk = connected[start : start + _CHUNK]
             self.looks.note(len(chunk))
+            users = [self._users[user_id] for user_id in chunk if user_id in self._users]
+            kept = {feed: feed.newest_ahead for user in users for feed in user.feeds.values() if feed.ahead}
             for stream in await self._services.read(partial(sync.list_streams, user_ids=chunk)):
                 if user := self._users.get(stream.user_id):
                     if user.id not in told:
                         self._suspect(user, stream.last_seq)
-                    await self._compare(user, stream)
+                    await self._compare(user, stream, kept)
 
     def _suspect(self, user: User, last_seq: int) -> None:
         """There may be news that nothing told of; unless it is told of until the next look at all, it was lost."""
@@ -306,11 +330,14 @@ class Delivery:
         if news > 0:
             self._found[user.id] = news
 
-    async def _compare(self, user: User, stream: sync.Stream) -> None:
+    async def _compare(self, user: User, stream: sync.Stream, kept: Mapping[Feed, int]) -> None:
+        """Send what was kept when the look began, and may still be seen, and have the rest read."""
         if any(feed.session.auth_epoch != stream.auth_epoch for feed in user.feeds.values()):
             await self._recheck(user, stream.auth_epoch)
         for feed in user.feeds.values():
             feed.target = max(feed.target, stream.last_seq)
+            if feed.catching_up is None and self._can_write(feed.connection.transport):
+                self._send_ahead(feed, kept.get(feed, 0), stream.sight_epoch)
             self._catch_up(feed)
 
     async def _recheck(self, user: User, auth_epoch: int) -> None:

@@ -8,15 +8,16 @@ from server.context import Log, Session
 from server.socket.attendance import Seat
 from server.socket.connection import Connection
 from server.wire.answers import Presence
-from server.wire.pushes import Logged
+from server.wire.pushes import Push
 
 
 class Ahead(NamedTuple):
     """A push that is kept until its turn comes, and how often something had left the user's sight when it was made."""
 
-    entry: Logged
-    frame: bytes
+    seq: int
     sight_epoch: int
+    push: Push
+    frame: bytes
 
 
 class Feed:
@@ -36,9 +37,14 @@ class Feed:
         """What came live while the log was read, in order: it need not be read from there."""
         self.watch: Watch | None = None
 
+    @property
+    def newest_ahead(self) -> int:
+        """The number of the last push that came live before its turn; 0 if none did."""
+        return self.ahead[-1].seq if self.ahead else 0
+
     def missing(self, most: int) -> int:
         """Return how many entries have to be read from the log until what came live follows."""
-        return max(1, min(most, self.ahead[0].entry.seq - self.cursor - 1)) if self.ahead else most
+        return max(1, min(most, self.ahead[0].seq - self.cursor - 1)) if self.ahead else most
 
 
 class Watch:

@@ -29,6 +29,8 @@ class History:
     """What happened."""
 
     faults: Counter[str] = field(default_factory=Counter)
+    sent: set[Name] = field(default_factory=set)
+    """What was sent, whether or not there was an answer."""
     acked: dict[Name, tuple[int, str]] = field(default_factory=dict)
     """Number and text."""
     other_answers: list[Name] = field(default_factory=list)
@@ -47,11 +49,13 @@ class Verdict(NamedTuple):
 
     lost: int
     doubled: int
+    invented: int
+    """Messages that are there and that nobody has sent."""
     reordered: int
     unheard: int
     other_answers: int
     unrested: int
-    """Processes that still hold connections or work when nothing is left to do."""
+    """Processes that still hold connections, tasks, memory or work when nothing is left to do."""
 
 
 Row = tuple[int, int, int, int, int, str]
@@ -73,7 +77,8 @@ def judge(history: History, rows: list[Row], ends: dict[int, int], unrested: int
     reordered = sparse + sum(_out_of_order(device) for device in history.devices)
     doubled += sum(len(device.pushes) - len({seq for seq, _ in device.pushes}) for device in history.devices)
     unheard = sum(ends[device.user_id] - len({seq for seq, _ in device.pushes}) for device in history.devices)
-    return Verdict(len(lost), doubled, reordered, unheard, len(history.other_answers), unrested)
+    invented = len(stored.keys() - history.sent)
+    return Verdict(len(lost), doubled, invented, reordered, unheard, len(history.other_answers), unrested)
 
 
 def _out_of_order(device: Device) -> int:

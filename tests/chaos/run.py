@@ -26,6 +26,12 @@ from tests.ground.server import config_for
 
 _SETTLE_WITHIN = 90.0
 _DROPPED_HINTS = 0.3
+_LONG = 240.0
+"""Seconds from which on a run has time for freezes of a minute."""
+_MINUTE = 60.0
+_MORE_TASKS, _MORE_MEMORY = 10, 100 * 2**20
+"""More than before all faults, at most: a process that was started anew has other caches."""
+_TASKS, _MEMORY = "matcha_tasks ", "process_resident_memory_bytes "
 _AT_REST = ("matcha_pool_in_use ", "matcha_pool_waiting ", "matcha_waiting", "matcha_backlog_bytes ", "matcha_log_lag ")
 """Of these there is nothing when there is nothing to do."""
 
@@ -43,6 +49,8 @@ class Chaos:
         self._processes: list[process.Process] = []
         self._proxies: list[ChaosProxy] = []
         self._over = asyncio.Event()
+        self._before: list[dict[str, float]] = []
+        """What the processes said of themselves before anything broke."""
 
     async def run(self, *, people: int, seconds: float, say: Callable[[str], None] = lambda line: None) -> Verdict:
         """Let people chat for so long while everything breaks, then let all settle, and judge."""
@@ -66,6 +74,7 @@ class Chaos:
                 for other in pair
                 if one in pair and other is not one
             ]
+            self._before = [await _metrics(running.url) for running in self._processes]
             await self._break_everything(seconds, say)
             self._over.set()
             for proxy in self._proxies:
@@ -142,6 +151,7 @@ class Chaos:
 
     async def _insist(self, devices: list[client_sdk.Client], name: Name, text: str) -> None:
         place = 0
+        self.history.sent.add(name)
         while True:
             try:
                 sent = await devices[place].message.send(name.receiver, text, random_id=name.random_id)
@@ -168,8 +178,13 @@ class Chaos:
             ("FLUSHALL", self._flush),
             ("connections killed", self._kill_connections),
         ]
+        minutes: list[tuple[str, Callable[[], Awaitable[None]]]] = [
+            ("server frozen for a minute", lambda: self._freeze(self._random.choice(self._processes).pid, _MINUTE)),
+            ("MariaDB frozen for a minute", lambda: self._freeze_child("MariaDB", _MINUTE)),
+            ("Redis frozen for a minute", lambda: self._freeze_child("Redis", _MINUTE)),
+        ]
         end = asyncio.get_running_loop().time() + seconds
-        order: list[tuple[str, Callable[[], Awaitable[None]]]] = []
+        order = self._random.sample([*ways, *minutes], len(ways) + len(minutes)) if seconds >= _LONG else []
         while asyncio.get_running_loop().time() < end:
             order = order or self._random.sample(ways, len(ways))
             name, act = order.pop()
@@ -197,13 +212,13 @@ class Chaos:
     async def _freeze_server(self) -> None:
         await self._freeze(self._random.choice(self._processes).pid)
 
-    async def _freeze_child(self, name: str) -> None:
+    async def _freeze_child(self, name: str, seconds: float = 0.0) -> None:
         if pid := self._child(name).pid:
-            await self._freeze(pid)
+            await self._freeze(pid, seconds)
 
-    async def _freeze(self, pid: int) -> None:
+    async def _freeze(self, pid: int, seconds: float = 0.0) -> None:
         os.kill(pid, signal.SIGSTOP)
-        await asyncio.sleep(self._random.uniform(0.5, 4.0))
+        await asyncio.sleep(seconds or self._random.uniform(0.5, 4.0))
         os.kill(pid, signal.SIGCONT)
 
     async def _kill_child(self, name: str) -> None:
@@ -259,21 +274,33 @@ class Chaos:
                 while any(len(device.pushes) < ends[device.user_id] for device in self.history.devices):
                     await asyncio.sleep(0.05)
         rows = await self._rows("SELECT low_id, high_id, seq, sender_id, random_id, body FROM message")
-        unrested = [await self._is_at_work(running.url) for running in self._processes]
+        unrested = [
+            await self._is_at_work(running.url, before)
+            for running, before in zip(self._processes, self._before, strict=True)
+        ]
         return judge(self.history, rows, ends, sum(unrested))  # type: ignore[arg-type]
 
-    async def _is_at_work(self, url: str) -> bool:
-        """Tell whether a process still has work, or connections lent, after it had time to finish."""
+    async def _is_at_work(self, url: str, before: dict[str, float]) -> bool:
+        """Tell whether a process still has work, or more than before all faults, after it had time to finish."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(10):
-                while await _busy(url):
+                while not _is_at_rest(await _metrics(url), before):
                     await asyncio.sleep(0.1)
                 return False
         return True
 
 
-async def _busy(url: str) -> float:
-    """Return how much a process says it is at."""
+def _is_at_rest(now: dict[str, float], before: dict[str, float]) -> bool:
+    return (
+        not any(value for name, value in now.items() if name.startswith(_AT_REST))
+        and now[_TASKS] <= before[_TASKS] + _MORE_TASKS
+        and now[_MEMORY] <= before[_MEMORY] + _MORE_MEMORY
+    )
+
+
+async def _metrics(url: str) -> dict[str, float]:
+    """Return what a process says of itself."""
     async with aiohttp.ClientSession() as http, http.get(f"{url}/metrics") as response:
-        text = await response.text()
-    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(_AT_REST))
+        lines = (await response.text()).splitlines()
+    told = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+    return {f"{name} ": float(value) for name, _, value in told}

@@ -39,7 +39,7 @@ def told(number):
 
 def history(*numbers):
     all_acked = {Name(ALICE, BOB, 10 + number): (number, f"{number}") for number in (1, 2, 3)}
-    return History(acked=all_acked, devices=[Device(BOB, [told(number) for number in numbers])])
+    return History(sent=set(all_acked), acked=all_acked, devices=[Device(BOB, [told(number) for number in numbers])])
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,8 @@ def history(*numbers):
         ((1, 2, 3), ROWS, set()),
         ((1, 2, 3), ROWS[:2], {"lost"}),
         ((1, 2, 3), [*ROWS, (ALICE, BOB, 4, ALICE, 11, "1")], {"lost", "doubled"}),
-        ((1, 2, 3), [*ROWS, (ALICE, BOB, 5, BOB, 11, "hi")], {"reordered"}),
+        ((1, 2, 3), [*ROWS, (ALICE, BOB, 5, ALICE, 14, "hi")], {"invented", "reordered"}),
+        ((1, 2, 3), [*ROWS, (ALICE, BOB, 4, BOB, 11, "hi")], {"invented"}),
         ((1, 2), ROWS, {"unheard"}),
         ((1, 2, 2, 3), ROWS, {"doubled", "reordered"}),
         ((1, 3, 2), ROWS, {"reordered"}),

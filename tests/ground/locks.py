@@ -10,9 +10,8 @@ async def locked(server: Any, one: Any, other: Any) -> AsyncIterator[None]:
     """Hold the lock on a pair from outside."""
     holder = await server.database.acquire()
     try:
-        await holder.command("BEGIN")
         low, high = sorted((one.id, other.id))
-        await holder.run("SELECT * FROM pair WHERE low_id = %s AND high_id = %s FOR UPDATE", [low, high])
+        await holder.run_within(("SELECT * FROM pair WHERE low_id = %s AND high_id = %s FOR UPDATE", [low, high]))
         yield
     finally:
         await holder.command("ROLLBACK")

@@ -37,7 +37,9 @@ INSERT INTO `notification` (`user_id`,`kind`,`other_id`,`seq`) VALUES (%s,%s,%s,
 INSERT INTO `nudge` (`user_id`,`receiver_id`,`random_id`,`sent_at`) VALUES (%s,%s,%s,%s)
 INSERT INTO `outbox` (`id`,`template`,`address`,`language`,`params`,`due_at`,`noted_at`) VALUES (%s,%s,%s,%s,%s,%s,%s)
 INSERT INTO `pair` (`low_id`,`high_id`) VALUES (%s,%s) ON DUPLICATE KEY UPDATE `low_id`=`low_id`
-INSERT INTO `pair` (`low_id`,`high_id`,`active_at`,`last_seq`,`low_unread`,`high_unread`,`low_unanswered`,`high_unanswered`) VALUES (%s,%s,%s,%s,%s,%s,%s,%s)×n ON DUPLICATE KEY UPDATE `active_at`=VALUES(`active_at`),`last_seq`=VALUES(`last_seq`),`low_unread`=VALUES(`low_unread`),`high_unread`=VALUES(`high_unread`),`low_unanswered`=VALUES(`low_unanswered`),`high_unanswered`=VALUES(`high_unanswered`)
+INSERT INTO `pair` (`low_id`,`high_id`,`active_at`,`last_seq`,`low_read_seq`,`high_read_seq`,`low_unread`,`high_unread`,`low_unanswered`,`high_unanswered`) VALUES (%s,%s,%s,%s,%s,%s,%s,%s,%s,%s)×n ON DUPLICATE KEY UPDATE `active_at`=VALUES(`active_at`),`last_seq`=VALUES(`last_seq`),`low_read_seq`=VALUES(`low_read_seq`),`high_read_seq`=VALUES(`high_read_seq`),`low_unread`=VALUES(`low_unread`),`high_unread`=VALUES(`high_unread`),`low_unanswered`=VALUES(`low_unanswered`),`high_unanswered`=VALUES(`high_unanswered`)
+INSERT INTO `pair` (`low_id`,`high_id`,`connected`,`connected_at`,`active_at`,`last_seq`,`low_liked_at`,`low_requested`,`low_muted`,`low_blocked_at`,`low_read_seq`,`low_unread`,`low_unanswered`,`low_passed_at`,`high_liked_at`,`high_requested`,`high_muted`,`high_blocked_at`,`high_read_seq`,`high_unread`,`high_unanswered`,`high_passed_at`) VALUES (%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s)×n
+INSERT INTO `pair` (`low_id`,`high_id`,`connected`,`connected_at`,`active_at`,`last_seq`,`low_liked_at`,`low_requested`,`low_muted`,`low_blocked_at`,`low_read_seq`,`low_unread`,`low_unanswered`,`low_passed_at`,`high_liked_at`,`high_requested`,`high_muted`,`high_blocked_at`,`high_read_seq`,`high_unread`,`high_unanswered`,`high_passed_at`) VALUES (%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s)×n ON DUPLICATE KEY UPDATE `connected`=VALUES(`connected`),`connected_at`=VALUES(`connected_at`),`active_at`=VALUES(`active_at`),`last_seq`=VALUES(`last_seq`),`low_liked_at`=VALUES(`low_liked_at`),`low_requested`=VALUES(`low_requested`),`low_muted`=VALUES(`low_muted`),`low_blocked_at`=VALUES(`low_blocked_at`),`low_read_seq`=VALUES(`low_read_seq`),`low_unread`=VALUES(`low_unread`),`low_unanswered`=VALUES(`low_unanswered`),`low_passed_at`=VALUES(`low_passed_at`),`high_liked_at`=VALUES(`high_liked_at`),`high_requested`=VALUES(`high_requested`),`high_muted`=VALUES(`high_muted`),`high_blocked_at`=VALUES(`high_blocked_at`),`high_read_seq`=VALUES(`high_read_seq`),`high_unread`=VALUES(`high_unread`),`high_unanswered`=VALUES(`high_unanswered`),`high_passed_at`=VALUES(`high_passed_at`)
 INSERT INTO `photo_look` (`part`,`value`,`user_id`,`photo_id`,`look`) VALUES (%s,%s,%s,%s,%s)×n
 INSERT INTO `photo_trash` (`file`,`due_at`) VALUES (%s,%s)×n ON DUPLICATE KEY UPDATE `due_at`=VALUES(`due_at`)
 INSERT INTO `photo` (`user_id`,`id`,`position`,`file`,`thumbhash`,`added_at`) VALUES (%s,%s,%s,%s,%s,%s)×n
@@ -46,6 +48,7 @@ INSERT INTO `profile_tag` (`user_id`,`tag`,`position`) VALUES (%s,%s,%s)×n
 INSERT INTO `profile` (`user_id`,`first_name`,`last_name`) VALUES (%s,%s,%s)
 INSERT INTO `profile` (`user_id`,`first_name`,`last_name`,`gender`,`sex`,`birth_date`,`description`,`wish_age_min`,`wish_age_max`,`wish_distance_max`,`cell`,`x`,`y`,`z`,`place_id`,`fame`,`active_at`,`found`,`mail_on`) VALUES (%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s)×n
 INSERT INTO `quota` (`user_id`,`day`,`kind`,`target_id`,`used`) VALUES (%s,%s,%s,%s,%s) ON DUPLICATE KEY UPDATE `used`=`used`+VALUES(`used`)
+INSERT INTO `quota` (`user_id`,`day`,`kind`,`target_id`,`used`) VALUES (%s,%s,%s,%s,%s)×n ON DUPLICATE KEY UPDATE `used`=`used`+VALUES(`used`)
 INSERT INTO `reminder` (`user_id`,`due_at`) VALUES (%s,%s)×n ON DUPLICATE KEY UPDATE `due_at`=COALESCE(`due_at`,VALUES(`due_at`))
 INSERT INTO `report` (`user_id`,`reporter_id`,`id`,`reason`,`comment`,`reported_at`,`aged`) VALUES (%s,%s,%s,%s,%s,%s,%s) ON DUPLICATE KEY UPDATE `id`=`id`
 INSERT INTO `session` (`user_id`,`id`,`started_at`,`last_seen_at`,`expires_at`,`agent`) VALUES (%s,%s,%s,%s,%s,%s)
@@ -56,7 +59,7 @@ INSERT INTO `user_event` (`user_id`,`seq`,`kind`,`other_id`,`number`,`by_id`,`at
 INSERT INTO `user_stream` (`user_id`) VALUES %s×n
 INSERT INTO `user_stream` (`user_id`) VALUES (%s)
 INSERT INTO `user_stream` (`user_id`,`last_seq`,`sight_epoch`) VALUES (%s,%s,%s)×n ON DUPLICATE KEY UPDATE `last_seq`=`last_seq`+VALUES(`last_seq`),`sight_epoch`=`sight_epoch`+VALUES(`sight_epoch`)
-INSERT INTO `visit` (`user_id`,`visitor_id`,`visited_at`) VALUES (%s,%s,%s) ON DUPLICATE KEY UPDATE `visited_at`=IF(`visited_at`>%s,`visited_at`,VALUES(`visited_at`))
+INSERT INTO `visit` (`user_id`,`visitor_id`,`visited_at`) VALUES (%s,%s,%s)×n ON DUPLICATE KEY UPDATE `visited_at`=VALUES(`visited_at`)
 SELECT (SELECT COUNT(*) FROM `pair` WHERE `low_id`=%s AND `high_liked_at`<%s)+(SELECT COUNT(*) FROM `pair` FORCE INDEX (`high_liked_by`) WHERE `high_id`=%s AND `low_liked_at`<%s)
 SELECT CAST(COALESCE(SUM(`unread`),%s) AS SIGNED) FROM (SELECT `high_id` `other_id`,`low_unread` `unread` FROM `pair` WHERE `low_id`=%s AND `connected`=%s AND `low_unread`>%s UNION ALL SELECT `low_id` `other_id`,`high_unread` `unread` FROM `pair` WHERE `high_id`=%s AND `connected`=%s AND `high_unread`>%s) `both` STRAIGHT_JOIN `account` ON `account`.`id`=`other_id` AND `state`=%s
 SELECT COUNT(*) FROM (SELECT `reporter_id` FROM `report` WHERE `user_id`=%s GROUP BY `reporter_id` HAVING MAX(`aged`)=%s AND MAX(`judged`)=%s) `voter`
@@ -64,7 +67,6 @@ SELECT COUNT(*) FROM (SELECT `user_id` FROM `photo_look` WHERE (`part`,`value`) 
 SELECT COUNT(*) FROM `account`
 SELECT COUNT(*) FROM `account` WHERE `id` IN (%s)×n
 SELECT COUNT(*) FROM `notification` n LEFT JOIN `account` a ON a.`id`=n.`other_id` LEFT JOIN `pair` p ON p.`low_id`=LEAST(n.`user_id`,n.`other_id`) AND p.`high_id`=GREATEST(n.`user_id`,n.`other_id`) WHERE n.`user_id`=%s AND (n.`other_id`=%s OR a.`state`=%s AND p.`low_blocked_at` IS NULL AND p.`high_blocked_at` IS NULL) AND n.`is_read`=%s
-SELECT COUNT(*) FROM `photo` WHERE `user_id`=%s
 SELECT COUNT(*),MIN(`due_at`) FROM `photo_trash` WHERE `due_at`<=%s
 SELECT COUNT(*),MIN(`noted_at`) FROM `outbox` WHERE `attempts`>=%s OR `due_at`<=%s
 SELECT COUNT(CASE WHEN d.`f0` THEN %s END),COUNT(CASE WHEN d.`f0` AND d.`f1` THEN %s END),COUNT(CASE WHEN d.`f0` AND d.`f1` AND d.`f2` THEN %s END),COUNT(CASE WHEN d.`f0` AND d.`f1` AND d.`f2` AND d.`f3` THEN %s END),COUNT(CASE WHEN d.`f0` AND d.`f1` AND d.`f2` AND d.`f3` AND d.`f4` THEN %s END),COUNT(CASE WHEN d.`f0` AND d.`f1` AND d.`f2` AND d.`f3` AND d.`f4` AND d.`f5` THEN %s END),COUNT(CASE WHEN d.`f0` AND d.`f1` AND d.`f2` AND d.`f3` AND d.`f4` AND d.`f5` AND d.`f6` THEN %s END),COUNT(CASE WHEN d.`f1` AND d.`f2` AND d.`f3` AND d.`f4` AND d.`f5` AND d.`f6` THEN %s END),COUNT(CASE WHEN d.`f0` AND d.`f2` AND d.`f3` AND d.`f4` AND d.`f5` AND d.`f6` THEN %s END),COUNT(CASE WHEN d.`f0` AND d.`f1` AND d.`f3` AND d.`f4` AND d.`f5` AND d.`f6` THEN %s END),COUNT(CASE WHEN d.`f0` AND d.`f1` AND d.`f2` AND d.`f4` AND d.`f5` AND d.`f6` THEN %s END),COUNT(CASE WHEN d.`f0` AND d.`f1` AND d.`f2` AND d.`f3` AND d.`f5` AND d.`f6` THEN %s END),COUNT(CASE WHEN d.`f0` AND d.`f1` AND d.`f2` AND d.`f3` AND d.`f4` AND d.`f6` THEN %s END),COUNT(CASE WHEN d.`f0` AND d.`f1` AND d.`f2` AND d.`f3` AND d.`f4` AND d.`f5` THEN %s END) FROM (SELECT STRAIGHT_JOIN (%s [AND c.`birth_date`<=%s]) `f0`,(%s [AND c.`birth_date`>%s]) `f1`,(%s [AND (c.`x`*%s+c.`y`*%s+c.`z`*%s)>=%s]) `f2`,(%s [AND c.`fame`>=%s]) `f3`,(%s [AND c.`fame`<=%s]) `f4`,(%s [AND FIND_IN_SET(%s,c.`tags`)]×n) `f5`,(%s AND (%s [+(FIND_IN_SET(%s,c.`tags`) IS TRUE)]×n)>=%s) `f6` FROM `candidate_tag` k FORCE INDEX (`tag`) STRAIGHT_JOIN `candidate` c ON c.`user_id`=k.`user_id` LEFT JOIN `pair` r ON r.`low_id`=LEAST(c.`user_id`,%s) AND r.`high_id`=GREATEST(c.`user_id`,%s) WHERE k.`tag` IN (%s)×n AND k.`gender` IN (%s)×n AND k.`after`>=%s [AND c.`slot` BETWEEN %s AND %s] AND c.`user_id`<>%s AND (c.`sex`=%s OR c.`sex`&%s) AND r.`low_blocked_at` IS NULL AND r.`high_blocked_at` IS NULL AND CASE WHEN c.`user_id`>%s THEN r.`low_liked_at` ELSE r.`high_liked_at` END IS NULL AND CASE WHEN c.`user_id`>%s THEN r.`low_passed_at` ELSE r.`high_passed_at` END IS NULL LIMIT %s) d
@@ -143,6 +145,7 @@ SELECT DISTINCT STRAIGHT_JOIN c.`user_id`,c.`fame` `value`,(c.`slot`^%s) `tie` F
 SELECT DISTINCT STRAIGHT_JOIN c.`user_id`,c.`fame` `value`,(c.`slot`^%s) `tie` FROM `candidate_tag` k FORCE INDEX (`tag`) STRAIGHT_JOIN `candidate` c ON c.`user_id`=k.`user_id` LEFT JOIN `pair` r ON r.`low_id`=LEAST(c.`user_id`,%s) AND r.`high_id`=GREATEST(c.`user_id`,%s) WHERE k.`tag` IN (%s)×n AND k.`gender` IN (%s)×n AND k.`after`>=%s [AND c.`slot` BETWEEN %s AND %s] [AND k.`taste`&%s=%s] AND c.`user_id`<>%s AND (c.`sex`=%s OR c.`sex`&%s) AND r.`low_blocked_at` IS NULL AND r.`high_blocked_at` IS NULL AND CASE WHEN c.`user_id`>%s THEN r.`low_liked_at` ELSE r.`high_liked_at` END IS NULL AND CASE WHEN c.`user_id`>%s THEN r.`low_passed_at` ELSE r.`high_passed_at` END IS NULL [AND c.`birth_date`<=%s] [AND c.`birth_date`>%s] [AND (c.`x`*%s+c.`y`*%s+c.`z`*%s)>=%s] [AND c.`fame`>=%s] [AND c.`fame`<=%s] [AND FIND_IN_SET(%s,c.`tags`)]×n AND (%s [+(FIND_IN_SET(%s,c.`tags`) IS TRUE)]×n)>=%s [AND c.`show_online`=%s] [AND EXISTS (SELECT a.`user_id` FROM `profile` a WHERE a.`user_id`=c.`user_id` AND (a.`active_at` IS NULL OR a.`active_at`>=%s))] AND c.`fame` BETWEEN %s AND %s [HAVING `value`>%s OR (`value`=%s AND `tie`>%s)] ORDER BY `value` ASC,`tie` LIMIT %s
 SELECT DISTINCT `file` FROM `photo`
 SELECT DISTINCT `file` FROM `photo` WHERE `file` IN (%s)×n
+SELECT DISTINCT `user_id` FROM `photo` WHERE `user_id` IN (%s)×n
 SELECT DISTINCT `user_id` FROM `popularity` WHERE `day`<%s ORDER BY `day`,`user_id` LIMIT %s
 SELECT JSON_ARRAY(p.`user_id`,a.`login`,p.`found`,p.`first_name`,p.`last_name`,p.`gender`,p.`sex`,p.`birth_date`,p.`description`,p.`wish_age_min`,p.`wish_age_max`,p.`wish_distance_max`,p.`cell`,p.`x`,p.`y`,p.`z`,p.`fame`,p.`place_id`,p.`active_at`,p.`show_online`,p.`show_distance`,p.`read_receipts`,p.`mail_on`) `profile`,JSON_ARRAY(f.`user_id`,f.`id`,f.`position`,f.`file`,HEX(f.`thumbhash`),f.`added_at`) `photo`,(SELECT GROUP_CONCAT(t.`tag` ORDER BY t.`position`) FROM `profile_tag` t WHERE t.`user_id`=p.`user_id`) `tags` FROM `profile` p STRAIGHT_JOIN `account` a ON a.`id`=p.`user_id` LEFT JOIN `photo` f ON f.`user_id`=p.`user_id` AND f.`position`=%s WHERE p.`user_id` IN (%s)×n
 SELECT MAX(`version`),VERSION() FROM `migration`
@@ -239,18 +242,20 @@ SELECT `id`,`login`,`mail`,`password_hash`,`state`,`language` FROM `account` WHE
 SELECT `id`,`name`,`country`,`population`,`lat`,`lon` FROM `town` ORDER BY `id`
 SELECT `id`,`name`,`country`,`population`,`lat`,`lon` FROM `town` WHERE `id`>%s ORDER BY `id` LIMIT %s
 SELECT `id`,`started_at`,`last_seen_at`,`agent` FROM `session` WHERE `user_id`=%s AND `ended_at` IS NULL AND `expires_at`>%s AND `last_seen_at`>%s ORDER BY `started_at` DESC,`id` LIMIT %s
+SELECT `id`,`state` FROM `account` FORCE INDEX (`PRIMARY`) WHERE `id` IN (%s)×n LOCK IN SHARE MODE
+SELECT `id`,`state` FROM `account` FORCE INDEX (`PRIMARY`) WHERE `id` IN (%s)×n LOCK IN SHARE MODE SKIP LOCKED
 SELECT `id`,`state` FROM `account` WHERE `id` IN (%s)×n
-SELECT `id`,`state` FROM `account` WHERE `id` IN (%s)×n LOCK IN SHARE MODE
-SELECT `id`,`state` FROM `account` WHERE `id` IN (%s)×n LOCK IN SHARE MODE SKIP LOCKED
 SELECT `id`,`state` FROM `account` WHERE `state`=%s AND `created_at`<=%s ORDER BY `created_at` LIMIT %s
 SELECT `id`,`template`,`address`,`language`,`params`,`attempts`,`noted_at` FROM `outbox` WHERE `due_at`=%s AND `lease`=%s
 SELECT `login` FROM `account` WHERE `id` IN (%s)×n ORDER BY `id`
 SELECT `login`,`mail`,`expires_at` FROM `link` WHERE `user_id`=%s AND `purpose`=%s AND `nonce_hash`=%s
 SELECT `login`,`mail`,`expires_at` FROM `link` WHERE `user_id`=%s AND `purpose`=%s AND `nonce_hash`=%s FOR UPDATE
 SELECT `login`,`reason`,`about`,`opened_at` FROM `moderation_case` JOIN `account` ON `account`.`id`=`moderation_case`.`user_id` ORDER BY `opened_at`,`login`
-SELECT `low_id`,`high_id`,`connected`,`active_at`,`last_seq`,`low_blocked_at` IS NOT NULL,`high_blocked_at` IS NOT NULL,`low_unread`,`high_unread`,`low_unanswered`,`high_unanswered` FROM `pair` FORCE INDEX (`PRIMARY`) WHERE (`low_id`,`high_id`) IN ((%s,%s))×n FOR UPDATE
-SELECT `low_id`,`high_id`,`connected`,`active_at`,`last_seq`,`low_blocked_at` IS NOT NULL,`high_blocked_at` IS NOT NULL,`low_unread`,`high_unread`,`low_unanswered`,`high_unanswered` FROM `pair` FORCE INDEX (`PRIMARY`) WHERE (`low_id`,`high_id`) IN ((%s,%s))×n FOR UPDATE SKIP LOCKED
+SELECT `low_id`,`high_id`,`connected`,`active_at`,`last_seq`,`low_blocked_at` IS NOT NULL,`high_blocked_at` IS NOT NULL,`low_read_seq`,`high_read_seq`,`low_unread`,`high_unread`,`low_unanswered`,`high_unanswered` FROM `pair` FORCE INDEX (`PRIMARY`) WHERE (`low_id`,`high_id`) IN ((%s,%s))×n FOR UPDATE
+SELECT `low_id`,`high_id`,`connected`,`active_at`,`last_seq`,`low_blocked_at` IS NOT NULL,`high_blocked_at` IS NOT NULL,`low_read_seq`,`high_read_seq`,`low_unread`,`high_unread`,`low_unanswered`,`high_unanswered` FROM `pair` FORCE INDEX (`PRIMARY`) WHERE (`low_id`,`high_id`) IN ((%s,%s))×n FOR UPDATE SKIP LOCKED
 SELECT `low_id`,`high_id`,`connected`,`connected_at`,`active_at`,`last_seq`,`low_liked_at`,`low_requested`,`low_muted`,`low_blocked_at`,`low_read_seq`,`low_unread`,`low_unanswered`,`low_passed_at`,`high_liked_at`,`high_requested`,`high_muted`,`high_blocked_at`,`high_read_seq`,`high_unread`,`high_unanswered`,`high_passed_at` FROM `pair` FORCE INDEX (`PRIMARY`) WHERE (`low_id`,`high_id`) IN ((%s,%s))×n
+SELECT `low_id`,`high_id`,`connected`,`connected_at`,`active_at`,`last_seq`,`low_liked_at`,`low_requested`,`low_muted`,`low_blocked_at`,`low_read_seq`,`low_unread`,`low_unanswered`,`low_passed_at`,`high_liked_at`,`high_requested`,`high_muted`,`high_blocked_at`,`high_read_seq`,`high_unread`,`high_unanswered`,`high_passed_at` FROM `pair` FORCE INDEX (`PRIMARY`) WHERE (`low_id`,`high_id`) IN ((%s,%s))×n FOR UPDATE
+SELECT `low_id`,`high_id`,`connected`,`connected_at`,`active_at`,`last_seq`,`low_liked_at`,`low_requested`,`low_muted`,`low_blocked_at`,`low_read_seq`,`low_unread`,`low_unanswered`,`low_passed_at`,`high_liked_at`,`high_requested`,`high_muted`,`high_blocked_at`,`high_read_seq`,`high_unread`,`high_unanswered`,`high_passed_at` FROM `pair` FORCE INDEX (`PRIMARY`) WHERE (`low_id`,`high_id`) IN ((%s,%s))×n FOR UPDATE SKIP LOCKED
 SELECT `low_id`,`high_id`,`connected`,`connected_at`,`active_at`,`last_seq`,`low_liked_at`,`low_requested`,`low_muted`,`low_blocked_at`,`low_read_seq`,`low_unread`,`low_unanswered`,`low_passed_at`,`high_liked_at`,`high_requested`,`high_muted`,`high_blocked_at`,`high_read_seq`,`high_unread`,`high_unanswered`,`high_passed_at` FROM `pair` WHERE `low_id`=%s AND `high_id`=%s
 SELECT `low_id`,`high_id`,`connected`,`connected_at`,`active_at`,`last_seq`,`low_liked_at`,`low_requested`,`low_muted`,`low_blocked_at`,`low_read_seq`,`low_unread`,`low_unanswered`,`low_passed_at`,`high_liked_at`,`high_requested`,`high_muted`,`high_blocked_at`,`high_read_seq`,`high_unread`,`high_unanswered`,`high_passed_at` FROM `pair` WHERE `low_id`=%s AND `high_id`=%s FOR UPDATE
 SELECT `low_id`,`high_id`,`seq`,`sender_id`,`random_id`,`body`,`sent_at` FROM `message` FORCE INDEX (`random_id`) WHERE (`low_id`,`high_id`,`sender_id`,`random_id`) IN ((%s,%s,%s,%s))×n
@@ -277,18 +282,19 @@ SELECT `user_id` FROM `profile` WHERE `user_id`=%s FOR UPDATE
 SELECT `user_id` FROM `profile` WHERE `user_id`>%s ORDER BY `user_id` LIMIT %s FOR UPDATE
 SELECT `user_id`,`id`,`position`,`file`,`thumbhash`,`added_at` FROM `photo` WHERE `user_id`=%s ORDER BY `position`
 SELECT `user_id`,`last_seq`,`purged_seq`,`auth_epoch`,`sight_epoch` FROM `user_stream` WHERE `user_id` IN (%s)×n
-SELECT `user_id`,`last_seq`,`sight_epoch` FROM `user_stream` WHERE `user_id` IN (%s)×n FOR UPDATE
+SELECT `user_id`,`last_seq`,`sight_epoch` FROM `user_stream` FORCE INDEX (`PRIMARY`) WHERE `user_id` IN (%s)×n FOR UPDATE
 SELECT `user_id`,`mailed_at` FROM `reminder` WHERE `due_at`<=%s ORDER BY `due_at` LIMIT %s
 SELECT `user_id`,`mailed_at` FROM `reminder` WHERE `due_at`=%s AND `lease`=%s
 SELECT `user_id`,`mailed_at` FROM `reminder` WHERE `user_id`=%s AND `lease`=%s FOR UPDATE
 SELECT `user_id`,`tag` FROM `profile_tag` WHERE `user_id` IN (%s)×n ORDER BY `user_id`,`position`
+SELECT `user_id`,`target_id`,`used` FROM `quota` FORCE INDEX (PRIMARY) WHERE (`user_id`,`day`,`kind`,`target_id`) IN ((%s,%s,%s,%s))×n FOR UPDATE
+SELECT `user_id`,`visitor_id`,`visited_at` FROM `visit` FORCE INDEX (PRIMARY) WHERE (`user_id`,`visitor_id`) IN ((%s,%s))×n
 SELECT `version` FROM `migration` ORDER BY `version`
-SELECT `visited_at` FROM `visit` WHERE `user_id`=%s AND `visitor_id`=%s
 SELECT `visitor_id`,`visited_at` FROM `visit` WHERE `user_id`=%s AND (`visited_at`<%s OR (`visited_at`=%s AND `visitor_id`<%s)) ORDER BY `visited_at` DESC,`visitor_id` DESC LIMIT %s
 SELECT n.`kind`,COALESCE(e.`at`,n.`at`),n.`at` FROM `notification` n LEFT JOIN `account` a ON a.`id`=n.`other_id` LEFT JOIN `pair` p ON p.`low_id`=LEAST(n.`user_id`,n.`other_id`) AND p.`high_id`=GREATEST(n.`user_id`,n.`other_id`) LEFT JOIN `user_event` e ON e.`user_id`=n.`user_id` AND e.`seq`=n.`seq` WHERE n.`user_id`=%s AND (n.`other_id`=%s OR a.`state`=%s AND p.`low_blocked_at` IS NULL AND p.`high_blocked_at` IS NULL) AND n.`is_read`=%s
 SELECT n.`kind`,n.`other_id`,n.`count`,n.`seq`,n.`at`,n.`is_read` FROM `notification` n LEFT JOIN `account` a ON a.`id`=n.`other_id` LEFT JOIN `pair` p ON p.`low_id`=LEAST(n.`user_id`,n.`other_id`) AND p.`high_id`=GREATEST(n.`user_id`,n.`other_id`) WHERE n.`user_id`=%s AND (n.`other_id`=%s OR a.`state`=%s AND p.`low_blocked_at` IS NULL AND p.`high_blocked_at` IS NULL) AND n.`seq`<%s ORDER BY n.`seq` DESC LIMIT %s
 SELECT n.`kind`,n.`other_id`,n.`count`,n.`seq`,n.`at`,n.`is_read` FROM `notification` n WHERE n.`user_id`=%s AND (n.`kind`,n.`other_id`) IN ((%s,%s))×n
-SELECT n.`user_id`,n.`other_id`,r.`due_at` IS NOT NULL FROM `notification` n FORCE INDEX (PRIMARY) LEFT JOIN `reminder` r ON r.`user_id`=n.`user_id` WHERE n.`is_read`=%s AND (n.`user_id`,n.`kind`,n.`other_id`) IN ((%s,%s,%s))×n FOR UPDATE
+SELECT n.`user_id`,n.`kind`,n.`other_id`,r.`due_at` IS NOT NULL FROM `notification` n FORCE INDEX (PRIMARY) LEFT JOIN `reminder` r ON r.`user_id`=n.`user_id` WHERE n.`is_read`=%s AND (n.`user_id`,n.`kind`,n.`other_id`) IN ((%s,%s,%s))×n FOR UPDATE
 SELECT s.`user_id`,s.`last_seq`,s.`purged_seq`,(SELECT MAX(e.`seq`) FROM `user_event` e WHERE e.`user_id`=s.`user_id` AND e.`seq`<=s.`purged_seq`+%s AND e.`at`<%s) FROM `user_stream` s WHERE s.`user_id`>%s ORDER BY s.`user_id` LIMIT %s
 SELECT t.`id`,t.`name`,t.`country` FROM (SELECT DISTINCT `town_id`,`population` FROM `town_name` WHERE `name`>=%s AND `name`<%s ORDER BY `population` DESC,`town_id` LIMIT %s) n JOIN `town` t ON t.`id`=n.`town_id` ORDER BY n.`population` DESC,t.`id`
 SELECT t.`tag`,COUNT(*) `people` FROM `profile_tag` t JOIN `account` a ON a.`id`=t.`user_id` WHERE t.`tag`>=%s AND t.`tag`<%s AND a.`state`=%s GROUP BY t.`tag` HAVING COUNT(*)>=%s ORDER BY `people` DESC,t.`tag` LIMIT %s
@@ -300,12 +306,11 @@ UPDATE `account` SET `mail`=%s,`mail_key`=%s WHERE `id`=%s
 UPDATE `account` SET `password_hash`=%s WHERE `id`=%s
 UPDATE `account` SET `state`=%s WHERE `id`=%s
 UPDATE `candidate` SET `fame`=%s WHERE `user_id`=%s
+UPDATE `notification` FORCE INDEX (PRIMARY) SET `is_read`=%s WHERE (`user_id`,`kind`,`other_id`) IN ((%s,%s,%s))×n
 UPDATE `notification` FORCE INDEX (`unread`) SET `is_read`=%s WHERE `user_id`=%s AND `is_read`=%s AND `seq`<=%s
-UPDATE `notification` SET `is_read`=%s WHERE `user_id`=%s AND `kind`=%s AND `other_id`=%s
 UPDATE `notification` n LEFT JOIN `reminder` r ON r.`user_id`=n.`user_id` SET n.`count`=n.`count`+%s,n.`at`=%s,r.`due_at`=COALESCE(r.`due_at`,%s) WHERE n.`user_id`=%s AND n.`kind`=%s AND n.`other_id`=%s AND n.`is_read`=%s
 UPDATE `outbox` SET `due_at`=%s WHERE `id`=%s AND `lease`=%s
 UPDATE `outbox` SET `lease`=%s,`due_at`=%s,`attempts`=`attempts`+%s WHERE `due_at`<=%s ORDER BY `due_at` LIMIT %s
-UPDATE `pair` SET `connected`=%s,`connected_at`=%s,`active_at`=%s,`last_seq`=%s,`low_liked_at`=%s,`low_requested`=%s,`low_muted`=%s,`low_blocked_at`=%s,`low_read_seq`=%s,`low_unread`=%s,`low_unanswered`=%s,`low_passed_at`=%s,`high_liked_at`=%s,`high_requested`=%s,`high_muted`=%s,`high_blocked_at`=%s,`high_read_seq`=%s,`high_unread`=%s,`high_unanswered`=%s,`high_passed_at`=%s WHERE `low_id`=%s AND `high_id`=%s
 UPDATE `profile` SET `active_at`=%s WHERE `user_id` IN (%s)×n
 UPDATE `profile` SET `active_at`=%s WHERE `user_id` IN (%s)×n AND `active_at`<%s
 UPDATE `profile` SET `birth_date`=%s,`birth_date_approximate`=%s WHERE `user_id`=%s
