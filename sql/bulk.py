@@ -124,7 +124,7 @@ class Bulk:
         if rows.profile:
             first, last = rows.profile[0][0], rows.profile[-1][0]
             self._run(candidate.WRITE, first=first, last=last, **candidate.CONSTANTS)
-            self._run(candidate.WRITE_TAGS, first=first, last=last)
+            self._run(candidate.WRITE_TAGS, first=first, last=last, **candidate.CONSTANTS)
         self._driver.commit()  # a failure there is one of the connection, and nothing of it is kept
 
     def _run(self, statement: Statement, **values: Any) -> list[tuple[Any, ...]]:

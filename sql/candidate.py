@@ -3,7 +3,8 @@
 import hashlib
 import math
 import zlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from itertools import combinations_with_replacement
 from typing import Any, NamedTuple
 
 from sql.statement import compile_
@@ -27,6 +28,15 @@ NOWHERE = 2**32 - 1
 
 class _User(NamedTuple):
     user_id: int
+
+
+class _Tagged(NamedTuple):
+    """What somebody's rows by tags are made of."""
+
+    user_id: int
+    gender: int
+    sex: int
+    tags: str
 
 
 class Seen(NamedTuple):
@@ -85,18 +95,20 @@ WRITE = compile_(
     f" SELECT {','.join(_MADE.values())} FROM ({_SOURCE}) q"
     f" ON DUPLICATE KEY UPDATE {','.join(f'`{name}`=VALUES(`{name}`)' for name in _MADE if name != 'user_id')}"
 )
+_TAGS = "CRC32(CONCAT_WS(%(comma)s,t.`tag`,o.`tag`))"
 WRITE_TAGS = compile_(
-    "INSERT INTO `candidate_tag` (`user_id`,`tag`,`gender`,`after`,`taste`)"
-    " SELECT t.`user_id`,t.`tag`,c.`gender`,(SELECT COUNT(*) FROM `profile_tag` l"
-    " WHERE l.`user_id`=t.`user_id` AND l.`tag`>=t.`tag`) `later`,c.`taste`"
-    " FROM `candidate` c STRAIGHT_JOIN `profile_tag` t ON t.`user_id`=c.`user_id`"
-    " WHERE c.`user_id` BETWEEN %(first)s AND %(last)s"
-    " ON DUPLICATE KEY UPDATE `gender`=VALUES(`gender`),`after`=VALUES(`after`),`taste`=VALUES(`taste`)"
+    "INSERT INTO `candidate_tag` (`tags`,`gender`,`user_id`,`sex`,`taste`)"
+    f" SELECT {_TAGS} `both`,c.`gender`,c.`user_id`,c.`sex`,c.`taste` FROM `candidate` c"
+    " STRAIGHT_JOIN `profile_tag` t ON t.`user_id`=c.`user_id`"
+    " STRAIGHT_JOIN `profile_tag` o ON o.`user_id`=t.`user_id` AND o.`tag`>=t.`tag`"
+    " WHERE c.`user_id` BETWEEN %(first)s AND %(last)s ORDER BY `both`"
+    " ON DUPLICATE KEY UPDATE `taste`=VALUES(`taste`)"
+)
+_LIST_TAGGED = compile_(
+    "SELECT `user_id`,`gender`,`sex`,`tags` FROM `candidate` WHERE `user_id` BETWEEN %(first)s AND %(last)s"
 )
 _DROP_TAGS = compile_(
-    "DELETE k FROM `candidate_tag` k LEFT JOIN `candidate` c ON c.`user_id`=k.`user_id`"
-    " LEFT JOIN `profile_tag` t ON t.`user_id`=k.`user_id` AND t.`tag`=k.`tag`"
-    " WHERE k.`user_id` BETWEEN %(first)s AND %(last)s AND (c.`user_id` IS NULL OR t.`tag` IS NULL)"
+    "DELETE FROM `candidate_tag` WHERE `tags` IN %(tags*)s AND `gender`=%(gender)s AND `user_id`=%(user_id)s"
 )
 _DROP = compile_(
     "DELETE c FROM `candidate` c LEFT JOIN `profile` p ON p.`user_id`=c.`user_id`"
@@ -123,6 +135,16 @@ def taste_of(tags: Iterable[str]) -> int:
     return sum({1 << zlib.crc32(tag.encode()) % _BITS for tag in tags})
 
 
+def key_of(tag: str, other: str | None = None) -> int:
+    """Return by what those are found who have a tag, or two; others may have the same."""
+    return zlib.crc32(",".join(sorted((tag, other or tag))).encode())
+
+
+def keys_of(tags: Collection[str]) -> set[int]:
+    """Return by what somebody with these tags is found."""
+    return {key_of(*two) for two in combinations_with_replacement(tags, 2)}
+
+
 CONSTANTS: dict[str, Any] = {f"rows{level}": rows for level, rows in ROWS.items()} | {
     "bits": _BITS,
     "pi": math.pi,
@@ -140,16 +162,23 @@ CONSTANTS: dict[str, Any] = {f"rows{level}": rows for level, rows in ROWS.items(
     "sixteen": 16,
     "yes": True,
     "empty": "",
+    "comma": ",",
 }
-"""What `WRITE` reckons with."""
+"""What `WRITE` and `WRITE_TAGS` reckon with."""
 
 
 async def refresh(tx: Tx, *, first: int, last: int) -> None:
     """Make the rows of these people anew; the caller holds their profiles, or writes them in this transaction."""
-    await tx.write(_DROP, first=first, last=last, no=False)
-    await tx.write(WRITE, first=first, last=last, **CONSTANTS)
-    await tx.write(_DROP_TAGS, first=first, last=last)
-    await tx.write(WRITE_TAGS, first=first, last=last)
+    before = {one.user_id: one for one in await tx.many(_LIST_TAGGED, _Tagged, first=first, last=last)}
+    tx.post(_DROP, first=first, last=last, no=False)
+    tx.post(WRITE, first=first, last=last, **CONSTANTS)
+    after = {one.user_id: one for one in await tx.many(_LIST_TAGGED, _Tagged, first=first, last=last)}
+    for was in before.values():
+        if was.tags and was != after.get(was.user_id):
+            tags = sorted(keys_of(was.tags.split(",")))
+            tx.post(_DROP_TAGS, tags=tags, gender=was.gender, user_id=was.user_id)
+    if before != after:
+        tx.post(WRITE_TAGS, first=first, last=last, **CONSTANTS)
 
 
 async def is_whole(tx: Tx) -> bool:

@@ -100,14 +100,11 @@ class Step(NamedTuple):
     high: int = SLOTS - 1
     least: int = -(10**6)
     most: int = 10**6
-    fewest: int = 1
-    """Of those with a tag, who have so many tags from it on, in the order of the alphabet."""
 
     def bound(self, prefix: str = "") -> dict[str, Any]:
         """Return it as the statements take it."""
         is_slice = self.high - self.low < SLOTS - 1
         bound = {"keys": self.keys or (None,), "low": self.low if is_slice else None, "high": self.high}
-        bound["fewest"] = self.fewest
         return {prefix + name: value for name, value in bound.items()}
 
 
@@ -186,16 +183,16 @@ def _people(index: str, prefix: str = "") -> str:
     of_slice = f"{{{prefix}low? AND c.`slot` BETWEEN %({prefix}low)s AND %({prefix}high)s}}"
     if index == "tag":
         return (
-            "`candidate_tag` k FORCE INDEX (`tag`) STRAIGHT_JOIN `candidate` c ON c.`user_id`=k.`user_id`"
-            f"{_PAIR}k.`tag` IN {keys} AND k.{genders[2:]} AND k.`after`>=%({prefix}fewest)s{of_slice}"
+            "`candidate_tag` k FORCE INDEX (PRIMARY) STRAIGHT_JOIN `candidate` c ON c.`user_id`=k.`user_id`"
+            f"{_PAIR}k.`tags` IN {keys} AND k.{genders[2:]}{of_slice}"
         )
     of_index = "" if index == "everybody" else f"c.`{index}` IN {keys} AND "
     return f"`candidate` c FORCE INDEX (`{index}`){_PAIR}{of_index}{genders}{of_slice}"
 
 
 def _fits(index: str) -> str:
-    """Return the conditions for those whom an index finds; by bits it knows of most already that they don't fit."""
-    return _FITS.replace("c.`taste`", "k.`taste`") if index == "tag" else _FITS
+    """Return the conditions for those whom an index finds; what it knows of them itself need not be looked up."""
+    return _FITS.replace("c.`taste`", "k.`taste`").replace("c.`sex`", "k.`sex`") if index == "tag" else _FITS
 
 
 def _list(index: str, sort: int, order: str) -> Statement:

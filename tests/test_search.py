@@ -24,7 +24,7 @@ from server.clock import Clock
 from server.ephemeral.sample import Sample
 from server.outside.tokens import Tokens
 from sql import candidate
-from sql.candidate import NOWHERE, ROWS, SLOTS, slot_of, taste_of
+from sql.candidate import NOWHERE, ROWS, SLOTS, key_of, keys_of, slot_of, taste_of
 from sql.database import Database
 from sql.research import _COUNT, _LIST, _POOL, Found, Search, Step
 from sql.transaction import Budget, Tx, transact
@@ -139,7 +139,7 @@ async def test_what_search_goes_by_is_what_profiles_say_whatever_happens(server,
     async def rows():
         tags = await server.database.fetch("SELECT * FROM candidate_tag")
         rows = await server.database.fetch("SELECT * FROM candidate")
-        return sorted((*row, *sorted(tag for tag in tags if tag[0] == row[0])) for row in rows)
+        return sorted((*row, *sorted(tag for tag in tags if tag[2] == row[0])) for row in rows)
 
     async def anew():
         before = await rows()
@@ -170,8 +170,8 @@ async def test_bits_of_tags_are_the_same_in_the_database_and_here(server, people
     tags = ["tea", "été", "чай", "茶", "a-b"]
     anna = await people("anna", tags=tags)
     assert await server.database.fetch("SELECT taste FROM candidate WHERE user_id=%s", anna.id) == [(taste_of(tags),)]
-    rows = await server.database.fetch("SELECT tag,`after` FROM candidate_tag WHERE user_id=%s", anna.id)
-    assert dict(rows) == {tag: len(tags) - place for place, tag in enumerate(sorted(tags))}
+    rows = await server.database.fetch("SELECT tags FROM candidate_tag WHERE user_id=%s", anna.id)
+    assert {key for (key,) in rows} == keys_of(tags) and len(rows) == 15
 
 
 async def test_a_database_that_knew_no_candidates_makes_them_when_it_is_served(start_server):
@@ -362,7 +362,7 @@ async def test_every_statement_goes_by_its_index(metropolis):
 
     def keys(index):
         level = int(index[1:]) if index[1:].isdigit() else None
-        some = {"tag": ("rare",), "born": (1990 * 12 + 3,), "fame": (50,), "everybody": (0,)}
+        some = {"tag": (key_of("rare"),), "born": (1990 * 12 + 3,), "fame": (50,), "everybody": (0,)}
         return some.get(index) or covers(vector(*PARIS.values()))[LEVEL_OF.index(level)]
 
     statements = [(index, None, one) for (index, *_), one in _LIST.items()]

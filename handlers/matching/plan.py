@@ -7,16 +7,17 @@ many it has.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import date
 from functools import cache
+from itertools import combinations
 from typing import Any, NamedTuple
 
 from handlers.matching.age import latest_birth
 from handlers.matching.distance import EDGES, Vector
 from handlers.matching.grid import LEVEL_OF, area_share, beyond, covers, ring
 from server.ephemeral.sample import Sample, kinds_of
-from sql.candidate import NOWHERE, SLOTS
+from sql.candidate import NOWHERE, SLOTS, key_of
 from sql.research import Step
 
 _FEW = 4000
@@ -43,7 +44,7 @@ class Group(NamedTuple):
     """People with one value, or with several in a row: whom an index finds by these keys."""
 
     kind: str
-    """`circle`: its keys find all before it, too; `common`: so, by `after`; `list`: the keys add up; `alone`."""
+    """`circle`: its keys find all before it, too; `common`: all with a higher value; `list`: keys add up; `alone`."""
     least: int
     most: int
     by: str
@@ -137,7 +138,7 @@ def _joined(groups: Sequence[Group]) -> Step:
     least, most = min(group.least for group in groups), max(group.most for group in groups)
     if groups[0].kind == "common":
         largest = next(group for group in groups if group.least == least)
-        return Step(largest.by, largest.keys, least=least, most=most, fewest=least)
+        return Step(largest.by, largest.keys, least=least, most=most)
     largest = next(group for group in groups if group.most == most)
     by, keys = largest.by, tuple({key: None for group in groups for key in group.keys})
     if len(groups) > 1 and largest.joined:
@@ -213,8 +214,9 @@ class Outlook:
 
     def _ways(self) -> list[Group]:
         """Return whatever leads to all who fit."""
-        filters, tags = self._filters, self._sample.tags
-        ways = [self._way("tag", (tag,), self._everybody * self._sample.share(tags, (tag,))) for tag in filters.tags]
+        filters = self._filters
+        keys = [key_of(*two) for two in combinations(filters.tags, 2)] or [key_of(tag) for tag in filters.tags]
+        ways = [self._way("tag", (key,), self._tagged((key,))) for key in keys]
         if self._vector and filters.bucket is not None and filters.bucket < _LAST:
             ways.append(self._way(*self._circle(filters.bucket)))
         if self._months:
@@ -309,21 +311,39 @@ class Outlook:
         return [self._with_common(common, short) for common in range(len(self._filters.own_tags), fewest - 1, -1)]
 
     def _with_common(self, common: int, short: Group | None) -> Group:
-        """Return the group of those with so many common tags.
-
-        Of n tags of somebody in the order of the alphabet, whoever has k has one of the first n-k+1, and k from it on.
-        """
-        own = sorted(self._filters.own_tags)
+        """Return the group of those with so many common tags."""
         share = self._share / self._common_share * self._near_share * self._likely[common]
-        if short:
+        fitting, keys = self._everybody * share, self._keys_of(common)
+        tagged = self._tagged(keys)
+        if short and not (keys and tagged < short.looked_at):
             there = short.by, short.keys, short.looked_at / _CHEAPER
-            return Group("circle", common, common, *there, self._everybody * share, there)
-        fitting, first = self._everybody * share, tuple(own[: len(own) - common + 1])
-        tagged = self._sample.tagged(first, common) * self._everybody / max(self._sample.everybody_at_all, 1.0)
-        if common and tagged <= min(_LEAST * self._everybody / max(fitting, 1e-9), _MOST_TAGGED):
-            there = "tag", first, tagged / _CHEAPER
+            return Group("circle", common, common, *there, fitting, there)
+        if keys and tagged <= min(_LEAST * self._everybody / max(fitting, 1e-9), _MOST_TAGGED):
+            there = "tag", keys, tagged / _CHEAPER
             return Group("common", common, common, *there, fitting, there)
         return Group("alone", common, common, "everybody", (), self._everybody, fitting)
+
+    def _keys_of(self, common: int) -> tuple[int, ...]:
+        """Return what finds all who have at least so many of the own tags, and a tag that is asked for, if one is.
+
+        Of any n tags, whoever has k has one of the n-k+1 that fewest people have, and two of the n-k+2.
+        """
+        uses = self._sample.tags.__getitem__
+        own = sorted(self._filters.own_tags, key=uses)
+        if not self._filters.tags:
+            if common < 2:
+                return tuple(key_of(tag) for tag in own) * common
+            return tuple(key_of(*two) for two in combinations(own[: len(own) - common + 2], 2))
+        wanted = min(self._filters.tags, key=uses)
+        others = [tag for tag in own if tag != wanted]
+        fewest = common - len(own) + len(others)
+        if fewest < 1:
+            return (key_of(wanted),)
+        return tuple(key_of(wanted, tag) for tag in others[: len(others) - fewest + 1])
+
+    def _tagged(self, keys: Collection[int]) -> float:
+        """Return about how many times one finds people by these keys."""
+        return self._sample.tagged(keys) * self._everybody / max(self._sample.everybody_at_all, 1.0)
 
     @property
     def _here_share(self) -> float:

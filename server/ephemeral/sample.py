@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from sql import candidate
-from sql.candidate import LEVELS, SLOTS, Seen
+from sql.candidate import LEVELS, SLOTS, Seen, keys_of
 
 _PEOPLE = 32_768
 """So many at most, however many there are."""
@@ -24,8 +24,8 @@ class Sample:
         self.born: Counter[int] = Counter()
         self.fame: Counter[int] = Counter()
         self.tags: Counter[str] = Counter()
-        self._tails: Counter[tuple[str, int]] = Counter()
-        """By a tag and how many somebody has from it on, at least, in the order of the alphabet."""
+        self._keys: Counter[int] = Counter()
+        """Of tags, and of two together."""
         self._cells: dict[int, dict[int, dict[int, int]]] = {level: {} for level in LEVELS}
         """By level and cell: how many of each kind."""
 
@@ -49,11 +49,9 @@ class Sample:
             self.kinds[kind] += 1
             self.born[one.born] += 1
             self.fame[one.fame] += 1
-            tags = sorted(one.tags.split(",")) if one.tags else []
+            tags = one.tags.split(",") if one.tags else []
             self.tags.update(tags)
-            self._tails.update(
-                (tag, fewest) for place, tag in enumerate(tags) for fewest in range(1, len(tags) - place + 1)
-            )
+            self._keys.update(keys_of(tags))
             for level, cell in zip(LEVELS, one.cells, strict=True):
                 there = self._cells[level].setdefault(cell, {})
                 there[kind] = there.get(kind, 0) + 1
@@ -66,9 +64,9 @@ class Sample:
                 count += sum(number for kind, number in there.items() if kind in wanted)
         return self.rate * count
 
-    def tagged(self, tags: Iterable[str], fewest: int) -> float:
-        """Return about how many times people have one of these tags, and so many from it on."""
-        return self.rate * sum(max(self._tails[tag, fewest], 0.5) for tag in tags)
+    def tagged(self, keys: Iterable[int]) -> float:
+        """Return about how many times people have one of these tags, or two."""
+        return self.rate * sum(max(self._keys[key], 0.5) for key in keys)
 
     def everybody(self, kinds: Iterable[int]) -> float:
         """Return about how many people of these kinds there are."""

@@ -35,15 +35,15 @@ CREATE TABLE IF NOT EXISTS candidate (
     KEY everybody (gender, slot, sex, birth_date, fame, x, y, z, taste)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
--- Their tags, to find them by. `after`: how many tags they have from this one on, in the order of the alphabet.
+-- Their tags, to find them by: one by one, and each two of them together.
+-- `tags`: CRC32 of the two in the order of the alphabet, with a comma between; of one tag, twice that.
 CREATE TABLE IF NOT EXISTS candidate_tag (
-    user_id BIGINT UNSIGNED NOT NULL,
-    tag VARCHAR(32) NOT NULL,
+    tags INT UNSIGNED NOT NULL,
     gender TINYINT UNSIGNED NOT NULL,
-    `after` TINYINT UNSIGNED NOT NULL,
+    user_id BIGINT UNSIGNED NOT NULL,
+    sex TINYINT UNSIGNED NOT NULL,
     taste BIGINT UNSIGNED NOT NULL,
-    PRIMARY KEY (user_id, tag),
-    KEY tag (tag, gender, `after`, taste)
+    PRIMARY KEY (tags, gender, user_id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 -- Whose fame is to be reckoned anew, because somebody has come to like them, or no longer does, on that day.
