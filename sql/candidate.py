@@ -34,6 +34,7 @@ class _Tagged(NamedTuple):
     """What somebody's rows by tags are made of."""
 
     user_id: int
+    slot: int
     gender: int
     sex: int
     tags: str
@@ -78,7 +79,9 @@ _MADE = {
     "z": "q.`z`",
     "tags": "q.`tags`",
     "taste": "q.`taste`",
+    "flavour": "q.`flavour`",
 } | {f"c{level}": _CELL.format(level) for level in LEVELS}
+_BITS_OF = "(SELECT BIT_OR(%(one)s<<MOD({},%(bits)s)) FROM `profile_tag` t WHERE t.`user_id`=p.`user_id`)"
 _SHOWN = "CASE WHEN p.`show_distance`=%(yes)s THEN {} END"
 _SOURCE = (
     "SELECT p.`user_id`,p.`gender`,p.`sex`,p.`birth_date`,p.`fame`,p.`show_online`,"
@@ -87,7 +90,7 @@ _SOURCE = (
     f"{_SHOWN.format('ATAN2(p.`y`,p.`x`)')} `lon`,"
     "COALESCE((SELECT GROUP_CONCAT(t.`tag` ORDER BY t.`position`) FROM `profile_tag` t"
     " WHERE t.`user_id`=p.`user_id`),%(empty)s) `tags`,"
-    "(SELECT BIT_OR(%(one)s<<MOD(CRC32(t.`tag`),%(bits)s)) FROM `profile_tag` t WHERE t.`user_id`=p.`user_id`) `taste`"
+    f"{_BITS_OF.format('CRC32(t.`tag`)')} `taste`,{_BITS_OF.format('CRC32(t.`tag`) DIV %(bits)s')} `flavour`"
     " FROM `profile` p WHERE p.`found`=%(yes)s AND p.`user_id` BETWEEN %(first)s AND %(last)s"
 )
 WRITE = compile_(
@@ -97,18 +100,19 @@ WRITE = compile_(
 )
 _TAGS = "CRC32(CONCAT_WS(%(comma)s,t.`tag`,o.`tag`))"
 WRITE_TAGS = compile_(
-    "INSERT INTO `candidate_tag` (`tags`,`gender`,`user_id`,`sex`,`taste`)"
-    f" SELECT {_TAGS} `both`,c.`gender`,c.`user_id`,c.`sex`,c.`taste` FROM `candidate` c"
+    "INSERT INTO `candidate_tag` (`tags`,`gender`,`slot`,`user_id`,`sex`,`taste`,`flavour`)"
+    f" SELECT {_TAGS} `both`,c.`gender`,c.`slot`,c.`user_id`,c.`sex`,c.`taste`,c.`flavour` FROM `candidate` c"
     " STRAIGHT_JOIN `profile_tag` t ON t.`user_id`=c.`user_id`"
     " STRAIGHT_JOIN `profile_tag` o ON o.`user_id`=t.`user_id` AND o.`tag`>=t.`tag`"
     " WHERE c.`user_id` BETWEEN %(first)s AND %(last)s ORDER BY `both`"
     " ON DUPLICATE KEY UPDATE `taste`=VALUES(`taste`)"
 )
 _LIST_TAGGED = compile_(
-    "SELECT `user_id`,`gender`,`sex`,`tags` FROM `candidate` WHERE `user_id` BETWEEN %(first)s AND %(last)s"
+    "SELECT `user_id`,`slot`,`gender`,`sex`,`tags` FROM `candidate` WHERE `user_id` BETWEEN %(first)s AND %(last)s"
 )
 _DROP_TAGS = compile_(
-    "DELETE FROM `candidate_tag` WHERE `tags` IN %(tags*)s AND `gender`=%(gender)s AND `user_id`=%(user_id)s"
+    "DELETE FROM `candidate_tag`"
+    " WHERE `tags` IN %(tags*)s AND `gender`=%(gender)s AND `slot`=%(slot)s AND `user_id`=%(user_id)s"
 )
 _DROP = compile_(
     "DELETE c FROM `candidate` c LEFT JOIN `profile` p ON p.`user_id`=c.`user_id`"
@@ -133,6 +137,11 @@ def slot_of(user_id: int) -> int:
 def taste_of(tags: Iterable[str]) -> int:
     """Return the bits of some tags, as the database reckons them."""
     return sum({1 << zlib.crc32(tag.encode()) % _BITS for tag in tags})
+
+
+def flavour_of(tags: Iterable[str]) -> int:
+    """Return other bits of theirs: tags that share a bit there mostly share none here."""
+    return sum({1 << zlib.crc32(tag.encode()) // _BITS % _BITS for tag in tags})
 
 
 def key_of(tag: str, other: str | None = None) -> int:
@@ -175,8 +184,7 @@ async def refresh(tx: Tx, *, first: int, last: int) -> None:
     after = {one.user_id: one for one in await tx.many(_LIST_TAGGED, _Tagged, first=first, last=last)}
     for was in before.values():
         if was.tags and was != after.get(was.user_id):
-            tags = sorted(keys_of(was.tags.split(",")))
-            tx.post(_DROP_TAGS, tags=tags, gender=was.gender, user_id=was.user_id)
+            tx.post(_DROP_TAGS, **was._asdict() | {"tags": sorted(keys_of(was.tags.split(",")))})
     if before != after:
         tx.post(WRITE_TAGS, first=first, last=last, **CONSTANTS)
 

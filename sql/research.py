@@ -1,10 +1,11 @@
 """Search: who is eligible for a viewer, in which order. One fixed statement for each index to go by and each sort."""
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sql.candidate import LEVELS, SLOTS, taste_of
+from sql.candidate import LEVELS, SLOTS, flavour_of, taste_of
 from sql.statement import Statement, compile_
 from sql.transaction import Tx
 
@@ -174,7 +175,8 @@ _BETWEEN_TIES = (
 )
 
 
-_LIKELY = "{{likely? AND BIT_COUNT({0}.`taste`&%(own_taste)s)+BIT_COUNT({0}.`taste`&%(shared_taste)s)>=%(likely)s}}"
+_LIKELY = "{{{1}likely? AND BIT_COUNT({0}&%({1}own)s)+BIT_COUNT({0}&%({1}shared)s)>=%({1}likely)s}}"
+_LIKELY_OF_TAG = _LIKELY.format("k.`taste`", "taste_") + _LIKELY.format("k.`flavour`", "flavour_")
 
 
 def _people(index: str, prefix: str = "") -> str:
@@ -184,7 +186,7 @@ def _people(index: str, prefix: str = "") -> str:
     if index == "tag":
         return (
             "`candidate_tag` k FORCE INDEX (PRIMARY) STRAIGHT_JOIN `candidate` c ON c.`user_id`=k.`user_id`"
-            f"{_PAIR}k.`tags` IN {keys} AND k.{genders[2:]}{of_slice}"
+            f"{_PAIR}k.`tags` IN {keys} AND k.{genders[2:]}{of_slice.replace('c.', 'k.')}"
         )
     of_index = "" if index == "everybody" else f"c.`{index}` IN {keys} AND "
     return f"`candidate` c FORCE INDEX (`{index}`){_PAIR}{of_index}{genders}{of_slice}"
@@ -199,7 +201,7 @@ def _list(index: str, sort: int, order: str) -> Statement:
     value, beyond = _VALUES[sort], ">" if order == "ASC" else "<"
     of_step = _BETWEEN_RANKS if sort == 1 else f" AND {value} BETWEEN %(least)s AND %(most)s"
     if sort == 4:
-        of_step = _LIKELY.format("k" if index == "tag" else "c") + of_step
+        of_step = (_LIKELY_OF_TAG if index == "tag" else _LIKELY.format("c.`taste`", "taste_")) + of_step
     return compile_(
         f"SELECT {'DISTINCT' if index == 'tag' else ''} STRAIGHT_JOIN c.`user_id`,{value} `value`,{_TIE} `tie`"
         f" FROM {_people(index)}{_fits(index)}{of_step}"
@@ -277,7 +279,8 @@ async def list_found(
     """Return those of a step who are eligible and fit the filters, from a place on; `order` is ASC or DESC."""
     values = search.values() | step.bound() | _after(after) | {"unknown_last": UNKNOWN_LAST[order]}
     values |= _of_values(step, search.cosines, UNKNOWN_LAST[order])
-    values |= _alike(search.own_tags, step.least)
+    values |= _alike("taste_", map(taste_of, zip(search.own_tags)), step.least)
+    values |= _alike("flavour_", map(flavour_of, zip(search.own_tags)), step.least)
     return await tx.many(_LIST[step.by, sort_by, order], Found, **values, limit=limit)
 
 
@@ -317,12 +320,13 @@ def _best(placed: int, placed_end: int | None, placeless: int, placeless_end: in
     return Best(placed, placed_end, placeless, placeless_end, found)
 
 
-def _alike(own_tags: list[str], least: int) -> dict[str, Any]:
-    """Return what the bits of somebody with so many of these tags must be like; two tags may share a bit, or more."""
-    bits = Counter(taste_of([tag]) for tag in own_tags)
+def _alike(prefix: str, own: Iterable[int], least: int) -> dict[str, Any]:
+    """Return what the bits of somebody with so many tags of these bits must be like; some may share one."""
+    bits = Counter(own)
     shared = [bit for bit, tags in bits.items() if tags > 1]
     likely = least - sum(bits.values()) + len(bits) + len(shared)
-    return {"own_taste": sum(bits), "shared_taste": sum(shared), "likely": likely if likely > 0 else None}
+    alike = {"own": sum(bits), "shared": sum(shared), "likely": likely if likely > 0 else None}
+    return {prefix + name: value for name, value in alike.items()}
 
 
 def _after(after: Found | None) -> dict[str, Any]:

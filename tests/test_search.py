@@ -139,7 +139,7 @@ async def test_what_search_goes_by_is_what_profiles_say_whatever_happens(server,
     async def rows():
         tags = await server.database.fetch("SELECT * FROM candidate_tag")
         rows = await server.database.fetch("SELECT * FROM candidate")
-        return sorted((*row, *sorted(tag for tag in tags if tag[2] == row[0])) for row in rows)
+        return sorted((*row, *sorted(tag for tag in tags if tag[3] == row[0])) for row in rows)
 
     async def anew():
         before = await rows()
@@ -358,7 +358,8 @@ async def test_every_statement_goes_by_its_index(metropolis):
     search = viewer_of().values() | {"unknown_last": 12, "limit": 21, "pool": 240, "far_pool": 60}
     search |= {"between": ":", "comma": ",", "many": 10**9, "least": 0, "most": 10**6, "value": None, "tie": None}
     search |= dict.fromkeys(("nearest", "first_tie", "last_tie", "only_placeless", "first_far", "last_far"))
-    search |= {"farthest": 0.99, "is_unknown": None, "likely": 1, "own_taste": 6, "shared_taste": 0}
+    search |= {"farthest": 0.99, "is_unknown": None, "taste_likely": 1, "taste_own": 6, "taste_shared": 0}
+    search |= {"flavour_likely": 1, "flavour_own": 6, "flavour_shared": 0}
 
     def keys(index):
         level = int(index[1:]) if index[1:].isdigit() else None
@@ -416,7 +417,7 @@ async def test_no_search_looks_at_many_however_many_there_are(metropolis):
         for sort_by in (1, 2, 3)
         for order in ("ASC", "DESC")
         for asked in ({}, {"tags": ("rare",)}, {"fame_min": 50})
-    ]:
+    ] + [(4, order, asked) for order in ("ASC", "DESC") for asked in ({}, {"tags": ("tea",)}, {"fame_min": 90})]:
         search = viewer_of(**asked)
         filters = Filters(genders=(2,), own_gender=1, today=search.today, own_tags=("tea", "rare"), **asked)
         unknown = 12 if sort_by == 0 else -1 if order == "DESC" else 999_999

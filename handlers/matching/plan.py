@@ -30,8 +30,6 @@ _AS_WELL = 1000
 """So many more are looked at sooner than it takes to look again."""
 _LEAST = 100
 """Fewer are not looked for: each look takes its time."""
-_MOST_TAGGED = 100_000
-"""So many people with some tag are looked at in one go; it can't be cut, as tags are not in the order of ties."""
 _SHORT_ENOUGH = 30_000
 """A way that is not longer is gone where hardly anybody fits."""
 _CHEAPER = 4
@@ -102,7 +100,7 @@ def stretch(groups: Sequence[Group], at: int, tie: int, *, wanted: int, key: int
     if end > at:
         return Stretch(_joined(groups[at:end]), end, 0)
     group = groups[at]
-    if group.by == "tag" or group.least < group.most:  # neither is in the order of ties
+    if group.least < group.most:  # not in the order of ties
         return Stretch(_joined([group]), at + 1, 0)
     many, fitting = max(group.looked_at, 1e-9), max(group.fitting, 1e-9)
     share = max(wanted * _MORE / fitting, min(_LEAST * _MORE / fitting, _AS_WELL / many))
@@ -314,12 +312,12 @@ class Outlook:
         """Return the group of those with so many common tags."""
         share = self._share / self._common_share * self._near_share * self._likely[common]
         fitting, keys = self._everybody * share, self._keys_of(common)
-        tagged = self._tagged(keys)
-        if short and not (keys and tagged < short.looked_at):
-            there = short.by, short.keys, short.looked_at / _CHEAPER
+        tagged, alike = self._tagged(keys), sum(self._likely[common:])
+        if short and not (keys and tagged <= short.looked_at):
+            there = short.by, short.keys, short.looked_at * max(1 / _CHEAPER, alike)
             return Group("circle", common, common, *there, fitting, there)
-        if keys and tagged <= min(_LEAST * self._everybody / max(fitting, 1e-9), _MOST_TAGGED):
-            there = "tag", keys, tagged / _CHEAPER
+        if keys and tagged < self._everybody:
+            there = "tag", keys, max(tagged / _CHEAPER, min(tagged, self._everybody * alike))
             return Group("common", common, common, *there, fitting, there)
         return Group("alone", common, common, "everybody", (), self._everybody, fitting)
 

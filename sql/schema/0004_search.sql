@@ -1,6 +1,6 @@
 -- Those whom search finds, and what it goes by; a copy of what stands elsewhere, made anew with each change of that.
 -- `slot`: a number by chance, always the same. `born`: months since year 0. `c1` … `c1024`: cells of so many km around.
--- `taste`: a bit for each tag, which several tags may share: whose bits are not there has not the tag.
+-- `taste`, `flavour`: a bit for each tag, which several tags may share: whose bits are not there has not the tag.
 -- Who hides where they are, and whose place or birth date is not known, has the greatest number, or 0, there.
 CREATE TABLE IF NOT EXISTS candidate (
     user_id BIGINT UNSIGNED NOT NULL,
@@ -16,6 +16,7 @@ CREATE TABLE IF NOT EXISTS candidate (
     z DOUBLE NULL,
     tags VARCHAR(660) NOT NULL,
     taste BIGINT UNSIGNED NOT NULL,
+    flavour BIGINT UNSIGNED NOT NULL,
     c1 INT UNSIGNED NOT NULL,
     c4 INT UNSIGNED NOT NULL,
     c16 INT UNSIGNED NOT NULL,
@@ -40,10 +41,12 @@ CREATE TABLE IF NOT EXISTS candidate (
 CREATE TABLE IF NOT EXISTS candidate_tag (
     tags INT UNSIGNED NOT NULL,
     gender TINYINT UNSIGNED NOT NULL,
+    slot BIGINT UNSIGNED NOT NULL,
     user_id BIGINT UNSIGNED NOT NULL,
     sex TINYINT UNSIGNED NOT NULL,
     taste BIGINT UNSIGNED NOT NULL,
-    PRIMARY KEY (tags, gender, user_id)
+    flavour BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (tags, gender, slot, user_id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 -- Whose fame is to be reckoned anew, because somebody has come to like them, or no longer does, on that day.
