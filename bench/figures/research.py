@@ -24,6 +24,15 @@ _COMBINATIONS = [
 ]
 """Every sort both ways, alone and with filters; sort 0 alone is a figure by itself."""
 
+_BEGINNINGS: list[dict[str, Any]] = [{"prefix": prefix} for prefix in ("m", "music", "ch", "s", "par")]
+_LISTS: dict[str, list[dict[str, Any]]] = {
+    "user/likes": [{}],
+    "user/history": [{}],
+    "user/connections": [{}],
+    "tags": _BEGINNINGS,
+    "places": _BEGINNINGS,
+}
+
 
 @figure("research")
 def research(bench: Bench) -> list[Line]:
@@ -51,10 +60,16 @@ class _Asker:
         self._auths = people.auths(bench.size(2000, 6))
 
     def ask(
-        self, fields: list[dict[str, Any]], *, pages: int = 1, at_a_time: int = 1, people: int | None = None
+        self,
+        fields: list[dict[str, Any]],
+        *,
+        name: str = "research",
+        pages: int = 1,
+        at_a_time: int = 1,
+        people: int | None = None,
     ) -> dict[str, Any]:
         """Return the result of the generator: so many of the people ask one after another, what comes in turn."""
-        asked = {"port": self._served.port, "pids": self._pids, "pages": pages, "at_a_time": at_a_time}
+        asked = {"port": self._served.port, "pids": self._pids, "name": name, "pages": pages, "at_a_time": at_a_time}
         with self._bench.ground.generator() as generator:
             auths = self._auths[:people]
             fields = [fields[place % len(fields)] for place in range(len(auths))]
@@ -77,6 +92,7 @@ def _lines(bench: Bench, users: int, *, beside: tuple[str, float]) -> list[Line]
         others = asker.ask(_COMBINATIONS)
         tenth = asker.ask([{"sort_by": sort_by} for sort_by in range(5)], pages=10, people=300)
         crowd = asker.ask([{}], at_a_time=64)
+        lists = {name: asker.ask(fields, name=name, people=300) for name, fields in _LISTS.items()}
         scan = people.full_scan(5)
     count = first["times"]["count"]
     usual = {
@@ -96,6 +112,7 @@ def _lines(bench: Bench, users: int, *, beside: tuple[str, float]) -> list[Line]
         _line("every other sort and filter, p99", others, "p99", 20, compared, _slowest(others)),
         _line("the tenth page, p99", tenth, "p99", 20, compared, _slowest(tenth)),
         Line("64 clients at a time", "searches/s", _one(rate), compared, Target(300, at_least=True), split),
+        *(_line(f"{name}, p99", result, "p99", 20, compared, _slowest(result)) for name, result in lists.items()),
     ]
 
 

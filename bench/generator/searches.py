@@ -1,4 +1,4 @@
-"""Searches: people look for people, each on a socket of their own; one after another, or so many at a time."""
+"""Searches: people look for people, or into lists, each on a socket of their own; in turn, or so many at a time."""
 
 import asyncio
 import json
@@ -27,10 +27,10 @@ class Seeker:
         assert self._answer
         self._answer.set_result(answer)
 
-    async def search(self, fields: dict[str, Any]) -> tuple[float, dict[str, Any]]:
+    async def search(self, name: str, fields: dict[str, Any]) -> tuple[float, dict[str, Any]]:
         """Return how long one page took, and what it says."""
         self._answer = asyncio.get_running_loop().create_future()
-        frame = frames.event("research", fields, id=1)
+        frame = frames.event(name, fields, id=1)
         begun = perf_counter()
         self.client.send(frame)
         answer = await self._answer
@@ -39,22 +39,29 @@ class Seeker:
         if said["code"] == _BUSY:
             return took, {"users": [], "cursor": None, "refused": True}
         if said["code"] != 200:
-            raise RuntimeError(f"{fields}: {said}")
+            raise RuntimeError(f"{name} {fields}: {said}")
         return took, said["data"]
 
-    async def turn(self, fields: dict[str, Any], pages: int) -> tuple[float, dict[str, Any]]:
+    async def turn(self, name: str, fields: dict[str, Any], pages: int) -> tuple[float, dict[str, Any]]:
         """Go on to a page, or the last one there is, and return how long that one took."""
-        took, said = await self.search(fields)
+        took, said = await self.search(name, fields)
         for _ in range(pages - 1):
-            if said["cursor"] is None:
+            if said.get("cursor") is None:
                 break
-            took, said = await self.search(fields | {"cursor": said["cursor"]})
+            took, said = await self.search(name, fields | {"cursor": said["cursor"]})
         return took, said
 
 
 @job
 async def searches(
-    *, port: int, pids: dict[str, int], auths: list[Any], fields: list[dict[str, Any]], pages: int, at_a_time: int
+    *,
+    port: int,
+    pids: dict[str, int],
+    auths: list[Any],
+    name: str,
+    fields: list[dict[str, Any]],
+    pages: int,
+    at_a_time: int,
 ) -> dict[str, Any]:
     """Return how long the pages took, what they showed, and what each of these processes used meanwhile."""
     seekers = [Seeker(await Client.open(port, auth)) for auth in auths]
@@ -65,11 +72,12 @@ async def searches(
 
     async def one_after_another() -> None:
         for seeker, asked in waiting:
-            took, said = await seeker.turn(asked, pages)
+            took, said = await seeker.turn(name, asked, pages)
             times.append(took)
-            shown["people"] += len(said["users"])
+            listed = next(value for value in said.values() if isinstance(value, list))
+            shown["people"] += len(listed)
             shown["partial"] += said.get("partial", False)
-            shown["empty"] += not said["users"]
+            shown["empty"] += not listed
             shown["refused"] += said.get("refused", False)
 
     used, begun = {name: cpu_seconds(pid) for name, pid in pids.items()}, perf_counter()
