@@ -9,7 +9,7 @@ import click
 
 import bench.figures  # noqa: F401  (each file there adds its figure)
 from bench import report
-from bench.figure import Bench, figures
+from bench.figure import Bench, figures, seldom
 from bench.ground import laid
 from bench.machine import Cores
 
@@ -24,7 +24,7 @@ def main(names: tuple[str, ...], runs: int, tiny: bool, results: Path) -> None:
     measured: dict[str, dict[str, Any]] = {}
     failed = []
     with laid(Cores()) as ground:
-        for name in names or figures:
+        for name in names or [name for name in figures if name not in seldom]:
             click.echo(f"Measuring {name} …")
             try:
                 measured[name] = _measure(name, Bench(ground, runs, tiny))

@@ -103,13 +103,17 @@ class Bench:
 
 Measure = Callable[[Bench], Sequence[Line]]
 figures: dict[str, Measure] = {}
+seldom: set[str] = set()
+"""Those that `make bench` leaves out: they take hours."""
 
 
-def figure(name: str) -> Callable[[Measure], Measure]:
-    """Register how a figure is measured; `make bench-<name>` measures it alone."""
+def figure(name: str, *, on_request: bool = False) -> Callable[[Measure], Measure]:
+    """Register how a figure is measured; `make bench-<name>` measures it alone, and that only if it is on request."""
 
     def register(measure: Measure) -> Measure:
         figures[name] = measure
+        if on_request:
+            seldom.add(name)
         return measure
 
     return register

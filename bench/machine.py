@@ -4,7 +4,7 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +29,12 @@ class Cores:
     def only_server(self) -> Callable[[], None]:
         """Return what a new process does to be alone on the server's core."""
         return lambda: os.sched_setaffinity(0, self.server)
+
+    def share(self, pids: Iterable[int]) -> None:
+        """Let these processes run anywhere from now on, with all their threads."""
+        for pid in pids:
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                os.sched_setaffinity(int(task.name), self.server | self.others)
 
     def all_of_them(self) -> Callable[[], None]:
         """Return what a new process does to run anywhere."""

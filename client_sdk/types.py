@@ -266,13 +266,14 @@ class FunnelStep(Record, frozen=True, kw_only=True):
 
 
 class Page(Listing[Card], frozen=True, kw_only=True):
-    """A page of people; `partial` when the server had to stop searching early."""
+    """A page of people; `partial` when the server had to stop searching early; `loosen`: the filter that costs most."""
 
     users: tuple[Card, ...]
     cursor: str | None = None
     distance_max: int | None = None
     partial: bool = False
     funnel: tuple[FunnelStep, ...] | None = None
+    loosen: FunnelStep | None = None
 
 
 class LoggedIn(Record, frozen=True, kw_only=True):

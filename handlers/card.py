@@ -1,5 +1,6 @@
 """Cards, profiles and messages as one viewer may see them."""
 
+import asyncio
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -8,7 +9,7 @@ from handlers.matching.distance import bucket
 from handlers.matching.score import points
 from server.context import Context
 from server.wire.answers import Card, Message, OwnProfile, Presence, iso
-from sql import message, photo, profile
+from sql import card, message, photo, profile
 from sql.photo import Photo
 from sql.profile import Profile
 
@@ -86,10 +87,12 @@ def _ten_minutes(moment: datetime) -> datetime:
 async def list_people(ctx: Context, user_ids: list[int]) -> tuple[Viewer, Crowd]:
     """Return the viewer, and what the cards of these people are made of."""
     wanted = list(dict.fromkeys([*user_ids, ctx.user_id]))
-    people = await profile.list_of(ctx.tx, user_ids=wanted)
-    tags = await profile.list_tags(ctx.tx, user_ids=wanted)
-    photos = await photo.list_main(ctx.tx, user_ids=user_ids)
-    online = await ctx.services.presence.online(user_ids)
+    known, online = await asyncio.gather(
+        card.list_known(ctx.tx, user_ids=wanted), ctx.services.presence.online(user_ids)
+    )
+    people = {row.profile.user_id: row.profile for row in known}
+    tags = {row.profile.user_id: row.tags for row in known}
+    photos = {row.profile.user_id: row.photo for row in known if row.photo}
     viewer = Viewer(ctx, people[ctx.user_id], tags[ctx.user_id])
     return viewer, Crowd(people, tags, photos, online)
 

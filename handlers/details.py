@@ -42,6 +42,7 @@ class Details:
             await profile.update(ctx.tx, user_id=user_id, **_place(ctx, self._gps))
         if self._tags is not None:
             await profile.replace_tags(ctx.tx, user_id=user_id, tags=self._tags)
+        await profile.refresh_found(ctx.tx, user_id=user_id)
 
 
 def _name(column: str) -> Any:

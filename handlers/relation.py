@@ -6,7 +6,19 @@ from copy import deepcopy
 from handlers import access
 from handlers.card import list_cards
 from handlers.notices import notify, withdraw
-from handlers.stance import Stance, block, changed, changes, disconnect, pass_over, stance, unblock, unlike, unpass
+from handlers.stance import (
+    Stance,
+    block,
+    changed,
+    changes,
+    disconnect,
+    liked_otherwise,
+    pass_over,
+    stance,
+    unblock,
+    unlike,
+    unpass,
+)
 from handlers.wish import Wish, fulfil
 from server.context import Context
 from server.wire.answers import Block, Blocks, Like, Liked, Likes, Nothing, Requested, Shape, iso
@@ -14,7 +26,7 @@ from server.wire.errors import InvalidPayload, NotFound
 from server.wire.events import Order, event
 from server.wire.fields import Cursor, Limit, Login, UserId
 from server.wire.pushes import Kind, Notice, Push, renders
-from sql import account, relation, visit
+from sql import account, popularity, relation, visit
 from sql import block as blocks
 from sql.relation import Pair
 
@@ -44,6 +56,7 @@ async def _save(ctx: Context, before: Pair, pair: Pair) -> None:
     if pair == before:
         return
     relation.update(ctx.tx, [pair])
+    popularity.note(ctx.tx, user_ids=liked_otherwise(before, pair))
     for user_id, push, live in changes(ctx.user_id, before, pair):
         ctx.tx.push(user_id, push, live)
 

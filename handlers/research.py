@@ -1,6 +1,5 @@
 """research: who might suit, best first."""
 
-import asyncio
 import hashlib
 import json
 import struct
@@ -14,14 +13,18 @@ from handlers.matching import score
 from handlers.matching.age import latest_birth
 from handlers.matching.cells import Cell
 from handlers.matching.distance import COSINES, EDGES, Vector, round_up
+from handlers.matching.look import FIRST_POOL, Look, Pool, Seen
+from handlers.matching.plan import Filters, Outlook
 from server.context import Context
 from server.wire.answers import Card, Found, FunnelStep
 from server.wire.errors import InvalidPayload, Unavailable
 from server.wire.events import Order, event
 from server.wire.fields import ABSENT, Age, Cursor, Kilometres, Limit, Percent, PlaceId, SortBy, Tags
 from sql import quota, research
+from sql.candidate import SLOTS
+from sql.profile import GENDERS
 from sql.quota import Act
-from sql.research import EVERYBODY, FILTERS, Part, Score, Search
+from sql.research import BUCKETS, FILTERS, UNKNOWN_LAST, Left, Score, Search
 
 _BEST_FIRST = {0: "desc", 1: "asc", 2: "asc", 3: "desc", 4: "desc"}
 _SCORE = Score(
@@ -39,8 +42,10 @@ _WHOLE_EARTH = -2.0
 _RECENTLY = timedelta(minutes=15)
 """Whoever is here was seen in the database so lately: it is told now and then."""
 
-_PARTS = 64
-_MARKS = 500
+_PATIENCE = 0.6
+"""What part of the time that an event may wait for the database a search takes that finds nobody."""
+
+_MARKS = 450
 """So many people who were shown last are kept in mind, in four bytes each, for a cursor of 4000 characters at most."""
 
 
@@ -96,17 +101,17 @@ async def find(
         await _travel(ctx, place_id)
     viewer, _ = await list_people(ctx, [])
     viewer.today, viewer.vector = place.day, origin or viewer.vector
-    search = _search(ctx, viewer, given, place.day)
-    page = (
-        await _turn(ctx, search, asked, place) if viewer.own.show_online or online is None else _Page([], None, False)
-    )
+    look = _look(ctx, _search(ctx, viewer, given, place.day), asked)
+    page = await _turn(ctx, look, asked, place) if viewer.own.show_online or online is None else _Page([], None, False)
     is_whole = not cursor and len(page.people) < limit and not page.partial
+    funnel, loosen = await _funnel(look, given, len(page.people)) if is_whole else (None, None)
     return Found(
         users=await _cards(ctx, viewer, page.people, online),
-        cursor=_cursor(ctx, what, place, page) if page.last else None,
+        cursor=_cursor(ctx, what, place, page) if page.rest else None,
         distance_max=reach,
         partial=page.partial,
-        funnel=await _funnel(ctx, search, given, len(page.people)) if is_whole else None,
+        funnel=funnel,
+        loosen=loosen,
     )
 
 
@@ -123,15 +128,15 @@ class _Place(NamedTuple):
     """A place in the pages: the day of the first one, by which ages and ties are reckoned, and who was shown before."""
 
     day: date
-    after: research.Found | None
+    after: research.Found | Pool | None
     seen: tuple[int, ...]
 
 
 class _Page(NamedTuple):
-    """Those to show, the last one who was looked at if there may be more, and whether time was short."""
+    """Those to show, where to go on if there may be more, and whether time was short."""
 
     people: list[research.Found]
-    last: research.Found | None
+    rest: research.Found | Pool | None
     partial: bool
 
 
@@ -165,10 +170,10 @@ def _search(ctx: Context, viewer: Viewer, given: dict[str, Any], day: date) -> S
         own_tags=viewer.tags,
         vector=viewer.vector if viewer.own.show_distance else None,
         today=day,
-        edges=EDGES,
         cosines=COSINES,
         score=_SCORE,
-        seed=f":{ctx.user_id}:{day}",
+        key=_key(ctx.user_id, day),
+        genders=tuple(gender for gender in (0, *GENDERS.values()) if not viewer.own.sex or gender & viewer.own.sex),
         born_until=latest_birth(given["age_min"], day) if "age_min" in given else None,
         born_after=latest_birth(given["age_max"] + 1, day) if "age_max" in given else None,
         reach=_cosine(given.get("distance_max")),
@@ -176,7 +181,7 @@ def _search(ctx: Context, viewer: Viewer, given: dict[str, Any], day: date) -> S
         fame_max=given.get("fame_max"),
         tags=tuple(given.get("tags", ())),
         common_min=given.get("common_tags_min", 0),
-        shows_online="online" in given,
+        shows_online=True if "online" in given else None,
         active_after=ctx.now - _RECENTLY if given.get("online") else None,
     )
 
@@ -187,61 +192,65 @@ def _cosine(reach: int | None) -> float | None:
     return COSINES[EDGES.index(reach)] if reach < EDGES[-1] else _WHOLE_EARTH
 
 
+def _key(viewer_id: int, day: date) -> int:
+    """Return what ties are made of with the slots of people: as good as a die for each viewer and day."""
+    number = int.from_bytes(hashlib.sha256(f"{viewer_id}:{day}".encode()).digest())
+    return number % SLOTS
+
+
 # -- looking -----------------------------------------------------------------------------------------------------------
 
 
-async def _turn(ctx: Context, search: Search, asked: _Asked, place: _Place) -> _Page:
-    """Return the next page: look on until it is full, there is nobody left, or there is somebody and time is short."""
-    started, budget = _time(), ctx.config.research.budget
+def _look(ctx: Context, search: Search, asked: _Asked) -> Look:
+    given = asked.given
+    filters = Filters(
+        genders=search.genders,
+        own_gender=search.own_gender,
+        today=search.today,
+        age_min=given.get("age_min"),
+        age_max=given.get("age_max"),
+        bucket=EDGES.index(given["distance_max"]) if "distance_max" in given else None,
+        fame_min=search.fame_min,
+        fame_max=search.fame_max,
+        tags=search.tags,
+        own_tags=tuple(search.own_tags),
+        common_min=search.common_min,
+        online=bool(given.get("online")),
+    )
+    unknown = UNKNOWN_LAST[asked.order] if asked.sort_by else BUCKETS
+    outlook = Outlook(ctx.services.sample, filters, search.vector, unknown)
+    return Look(
+        ctx.tx,
+        search,
+        outlook,
+        order=asked.order,
+        budget=ctx.config.research.budget,
+        at_most=_PATIENCE * ctx.config.database.timeout,
+    )
+
+
+async def _turn(ctx: Context, look: Look, asked: _Asked, place: _Place) -> _Page:
+    """Return the next page: look on until it is full, nobody is left, or time is short."""
     people: list[research.Found] = []
+    rests: list[research.Found | Pool] = []
     after = place.after
     while True:
-        rows, partial = await _list(ctx, search, asked, after)
-        people += await _fitting(ctx, rows, place.seen, asked.given.get("online"))
+        seen = await _next(look, asked, after)
+        fitting = await _fitting(ctx, seen.people, place.seen, asked.given.get("online"))
+        people += fitting
+        rests += [seen.pool._replace(last=person) if seen.pool else person for person in fitting]
         if len(people) > asked.limit:
-            return _Page(people[: asked.limit], people[asked.limit - 1], partial)
-        if len(rows) <= asked.limit:
-            return _Page(people, None, partial)
-        after = rows[-1]
-        if people and _time() - started > budget:
-            return _Page(people, after, partial=True)
+            return _Page(people[: asked.limit], rests[asked.limit - 1], partial=False)
+        if seen.rest is None or seen.partial or look.is_late(people):
+            return _Page(people, seen.rest, partial=seen.rest is not None)
+        after = seen.rest
 
 
-async def _list(
-    ctx: Context, search: Search, asked: _Asked, after: research.Found | None
-) -> tuple[list[research.Found], bool]:
-    """Return who comes next in the order, one more than are wanted, and whether not everybody was looked at.
-
-    Everybody is looked at in parts: first one, which shows how many there is time for. Which is the first depends on
-    viewer and day, so that no one is left out for all. Whoever finds nobody looks on: an empty page is the truth.
-    """
-    started, budget = _time(), ctx.config.research.budget
-    begin = int.from_bytes(hashlib.sha256(search.seed.encode()).digest()[:1]) % _PARTS
-    found: list[research.Found] = []
-    done = 0
-    while done < _PARTS and (not found or _time() - started < budget):
-        step = min(_affordable(done, _time() - started, budget), _PARTS - done)
-        part = Part((begin + done) % _PARTS * (EVERYBODY.length // _PARTS), step * (EVERYBODY.length // _PARTS))
-        found += await research.list_found(
-            ctx.tx,
-            search=search,
-            part=part,
-            sort_by=asked.sort_by,
-            order=asked.order,
-            after=after,
-            limit=asked.limit + 1,
-        )
-        done += step
-    sign = 1 if asked.order == "ASC" else -1
-    found.sort(key=lambda row: (sign * row.value, row.tie))
-    return found[: asked.limit + 1], done < _PARTS
-
-
-def _affordable(done: int, spent: float, budget: float) -> int:
-    """Return how many parts more there is time for, by those that are done; out of time, as many again."""
-    if not done or spent >= budget:
-        return done or 1
-    return max(1, int(done * (budget - spent) / max(spent, 1e-6)))
+async def _next(look: Look, asked: _Asked, after: research.Found | Pool | None) -> Seen:
+    if asked.sort_by == 0:
+        return await look.list_best(after if isinstance(after, Pool) else FIRST_POOL, asked.limit + 1)
+    assert not isinstance(after, Pool)
+    return await look.list_sorted(asked.sort_by, after, asked.limit + 1)
 
 
 async def _fitting(
@@ -255,10 +264,6 @@ async def _fitting(
     if here is None:
         raise Unavailable
     return [row for row in fresh if (row.user_id in here) is online]
-
-
-def _time() -> float:
-    return asyncio.get_running_loop().time()
 
 
 # -- showing -----------------------------------------------------------------------------------------------------------
@@ -275,11 +280,19 @@ async def _cards(ctx: Context, viewer: Viewer, people: list[research.Found], onl
     return [Card(**viewer.card(crowd.people[id], crowd)) for id in ids if id in crowd.people]
 
 
-async def _funnel(ctx: Context, search: Search, given: dict[str, Any], shown: int) -> list[FunnelStep]:
-    """Return how many each filter leaves of those that the ones before it left, rounded: one more or less is hidden."""
-    left = await research.count_left(ctx.tx, search=search) if given.keys() & FILTERS.keys() else {}
-    left["online"] = shown  # the last of them, and all who are left are on the page
-    return [FunnelStep(filter=name, left=round(count, -1)) for name, count in left.items() if name in given]
+async def _funnel(look: Look, given: dict[str, Any], shown: int) -> tuple[list[FunnelStep], FunnelStep | None]:
+    """Return how many each filter leaves of those that the ones before it left, and which one leaves out most.
+
+    All are rounded: one more or less is hidden.
+    """
+    names = [name for name in FILTERS if name in given]
+    left = await look.count_left(names) if names else Left({}, {})
+    steps = [FunnelStep(filter=name, left=round(left.after[name], -1)) for name in names]
+    if "online" in given:  # the last of them, and all who are left are on the page
+        steps.append(FunnelStep(filter="online", left=round(shown, -1)))
+    loosest = max(names, key=lambda name: left.without[name], default=None)
+    gain = round(left.without[loosest], -1) if loosest else 0
+    return steps, FunnelStep(filter=loosest, left=gain) if loosest and gain > round(shown, -1) else None
 
 
 # -- cursors -----------------------------------------------------------------------------------------------------------
@@ -293,17 +306,21 @@ def _fingerprint(*parts: Any) -> str:
 def _read(ctx: Context, what: str, cursor: str | None) -> _Place:
     if cursor is None:
         return _Place(ctx.today, None, ())
-    value, tie, day, seen = ctx.services.tokens.read_page(what, cursor)
+    last, pool, day, seen = ctx.services.tokens.read_page(what, cursor)
     marks = urlsafe_b64decode(seen)
-    return _Place(date.fromisoformat(day), research.Found(0, value, tie), struct.unpack(f"<{len(marks) // 4}I", marks))
+    found = research.Found(0, *last) if last else None
+    after = Pool(tuple(pool[:2]), tuple(pool[2:]), found) if pool else found
+    return _Place(date.fromisoformat(day), after, struct.unpack(f"<{len(marks) // 4}I", marks))
 
 
 def _cursor(ctx: Context, what: str, place: _Place, page: _Page) -> str:
     """Return the cursor of the next page; it knows who was shown, who may since have moved on in the order."""
-    assert page.last is not None
+    rest = page.rest
+    pool = [*rest.placed, *rest.placeless] if isinstance(rest, Pool) else []
+    last = rest.last if isinstance(rest, Pool) else rest
     seen = [*place.seen, *(_mark(person.user_id) for person in page.people)][-_MARKS:]
     marks = urlsafe_b64encode(struct.pack(f"<{len(seen)}I", *seen)).decode()
-    return ctx.services.tokens.page(what, [page.last.value, page.last.tie, place.day.isoformat(), marks])
+    return ctx.services.tokens.page(what, [last and last[1:], pool, place.day.isoformat(), marks])
 
 
 def _mark(user_id: int) -> int:

@@ -46,6 +46,7 @@ async def _change(ctx: Context, own: Account, given: dict[str, Any]) -> Settings
         else:
             await profile.update(ctx.tx, user_id=own.id, **{name: value})
     if changed:
+        await profile.refresh_found(ctx.tx, user_id=own.id)
         ctx.tx.push(own.id, Push(Kind.SETTINGS_CHANGED, own.id))
     return after
 

@@ -90,6 +90,15 @@ def stance(pair: Pair, user_id: int) -> Stance:
     return Stance(bool(side.liked_at), side.requested, bool(side.passed_at), bool(side.blocked_at))
 
 
+def liked_otherwise(before: Pair, pair: Pair) -> list[int]:
+    """Return who of the two is liked now and was not, or no longer is."""
+    return [
+        pair.other(side)
+        for side in (pair.low_id, pair.high_id)
+        if stance(pair, side).liked != stance(before, side).liked
+    ]
+
+
 def changes(me: int, before: Pair, pair: Pair) -> Iterator[tuple[int, Push, RelationChanged | None]]:
     """Tell whose sockets should show what otherwise, after an act of `me`: the push, and its data if it is at hand."""
     for user_id in (pair.low_id, pair.high_id):

@@ -12,7 +12,7 @@ from handlers.stance import changes, like, stance
 from server.context import Context
 from server.wire.errors import PhotoRequired
 from server.wire.pushes import Notice
-from sql import photo, relation
+from sql import photo, popularity, relation
 from sql.quota import Act
 from sql.relation import Key, Pair
 
@@ -37,6 +37,8 @@ class _Batch:
     new: dict[Key, Pair] = field(default_factory=dict)
     changed: dict[Key, Pair] = field(default_factory=dict)
     news: News = field(default_factory=News)
+    liked: set[int] = field(default_factory=set)
+    """Who has come to be liked."""
 
     def pair(self, wish: Wish) -> Pair:
         """Return what is between the two by now."""
@@ -55,6 +57,7 @@ async def fulfil(ctx: Context, wishes: list[Wish], wait: bool) -> Sequence[bool 
     quotas.write()
     await relation.insert(ctx.tx, batch.new.values())
     relation.update(ctx.tx, batch.changed.values())
+    popularity.note(ctx.tx, user_ids=batch.liked)
     await batch.news.write(ctx)
     return results
 
@@ -77,6 +80,7 @@ def _wish(batch: _Batch, quotas: Quotas, wish: Wish) -> bool:
     _check(batch, wish)
     if not _is_liked(batch, wish):
         quotas.take(wish.user_id, _limits(wish))
+        batch.liked.add(wish.target_id)
     pair = batch.pair(wish)
     before = deepcopy(pair)
     like(pair, wish.user_id, batch.ctx.now, request=wish.request)

@@ -35,6 +35,7 @@ from server.config import Config
 from server.context import Context, Services, do, jobs
 from server.ephemeral.hints import Hints
 from server.ephemeral.presence import Presence
+from server.ephemeral.sample import Sample
 from server.ephemeral.unread import Counters
 from server.ephemeral.windows import Windows
 from server.expiry import Expiry
@@ -61,6 +62,7 @@ from server.socket.journal import Journal
 from server.socket.watching import Watching
 from server.socket.who import Who
 from server.unsubscribe import unsubscribe_routes
+from server.upkeep import Upkeep
 from sql.database import Database
 from sql.transaction import Outcome
 from sql.writer import Writer
@@ -88,6 +90,7 @@ def create_app(
     hints = Hints(redis, listener, process=services.presence.process)
     attendance, watching = Attendance(services, hints), Watching(services, hints)
     delivery = Delivery(services, hints, attendance, watching, who.still_live)
+    upkeep = Upkeep(services)
     work = {name: partial(do, services) for name in jobs}
     mailer = Mailer(config, services.database, services.tokens, sender(config), clock=clock, ids=ids, jobs=work)
 
@@ -117,11 +120,13 @@ def create_app(
     app.add_routes([web.get("/reset", page("reset.html")), web.get("/reset.js", page("reset.js"))])
     app.add_routes(unsubscribe_routes(services, gateway, deliver))
     loops = (*hints.loops, *attendance.loops, delivery.run, watching.run, mailer.run, gateway.sweep)
-    sweeps = (services.photos.run, Expiry(services).run, Purge(services).run, Reminders(services, deliver).run)
+    reminders = Reminders(services, deliver)
+    sweeps = (services.photos.run, Expiry(services).run, Purge(services).run, reminders.run, upkeep.run)
     app.cleanup_ctx.append(_background(*loops, *sweeps, metrics.lag.run, failures=metrics.failures))
 
     async def know_places(app: web.Application) -> None:
         await services.places.load(services.read)
+        await upkeep.begin()
 
     async def say_goodbye(app: web.Application) -> None:
         await drain(gateway, dispatcher)
@@ -168,6 +173,7 @@ def _services(config: Config, clock: Clock, ids: Ids, redis: Any, places: Places
         unread=Counters(redis),
         photos=Photos(config, database, tokens, clock=clock, ids=ids),
         places=places,
+        sample=Sample(),
         messages=Buckets(limits.of("message_rate"), limits.of("message_burst"), limit="message_rate"),
         searches=Buckets(limits.of("research_minute") / 60, limits.of("research_minute"), limit="research_minute"),
         writer=Writer(database, clock.now, ids.random, enter=lambda tx: Context(tx, services)),

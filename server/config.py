@@ -338,6 +338,7 @@ class Research(_Section):
     """How long is looked for people."""
 
     budget: Seconds = 0.8
+    sweep: Seconds = 600.0
 
 
 class Demo(_Section):

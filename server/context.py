@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 from server.clock import Clock, Ids
 from server.config import Config
 from server.ephemeral.presence import Presence
+from server.ephemeral.sample import Sample
 from server.ephemeral.unread import Counters
 from server.ephemeral.windows import Windows
 from server.flood import Buckets
@@ -70,6 +71,7 @@ class Services:
     unread: Counters
     photos: Photos
     places: Places
+    sample: Sample
     messages: Buckets
     """Messages of one person."""
     searches: Buckets

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 
 import pymysql
 
+from sql import candidate
 from sql.account import State
 from sql.database import connect_options
 from sql.place import Town
@@ -120,6 +121,10 @@ class Bulk:
             statement, constants = _INSERTS[table]
             for chunk in _chunks(added):
                 self._run(statement, rows=[row + constants for row in chunk])
+        if rows.profile:
+            first, last = rows.profile[0][0], rows.profile[-1][0]
+            self._run(candidate.WRITE, first=first, last=last, **candidate.CONSTANTS)
+            self._run(candidate.WRITE_TAGS, first=first, last=last, **candidate.CONSTANTS)
         self._driver.commit()  # a failure there is one of the connection, and nothing of it is kept
 
     def _run(self, statement: Statement, **values: Any) -> list[tuple[Any, ...]]:

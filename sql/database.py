@@ -25,10 +25,12 @@ CONFLICTS = {
 _LOST = frozenset({CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST, 1053, 1927, 4031})
 _SESSION = (
     "sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',"
-    " time_zone = '+00:00'"
+    " time_zone = '+00:00', group_concat_max_len = 1048576, eq_range_index_dive_limit = 16"
 )
 # MariaDB alone can do this: a process that froze in the middle of a transaction keeps nobody waiting for longer.
 _IDLE = " /*M!100300 , idle_write_transaction_timeout = 5 */"
+# And it alone makes a table of a long list after IN, and goes by that instead of by the index.
+_LISTS = " /*M!100318 , in_predicate_conversion_threshold = 0 */"
 
 _KEEP, _WITHIN = "SET autocommit = 1", "SET autocommit = 0"
 _MULTI_STATEMENTS_OFF = (1).to_bytes(2, "little")
@@ -113,7 +115,7 @@ class Connection:
         try:
             await connection.one_statement_only()
             await connection.command("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
-            await connection.command(f"SET SESSION {_SESSION}, innodb_lock_wait_timeout = {lock_wait:d}{_IDLE}")
+            await connection.command(f"SET SESSION {_SESSION}, innodb_lock_wait_timeout = {lock_wait:d}{_IDLE}{_LISTS}")
         except BaseException:
             connection.drop()
             raise

@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from enum import IntEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import aiomysql
 import pymysql
 from pymysql.constants import COMMAND, CR, FIELD_TYPE
-from pymysql.converters import convert_date, convert_datetime, decoders
-from pymysql.protocol import FieldDescriptorPacket, MysqlPacket, OKPacketWrapper
+from pymysql.converters import convert_date, convert_datetime, decoders, escape_float
+from pymysql.protocol import MysqlPacket, OKPacketWrapper
 
 _AT_A_TIME = 262_144
 _WHOLE = 0xFFFFFF
@@ -19,7 +19,6 @@ _WHOLE = 0xFFFFFF
 _BINARY = 63
 _ERROR, _END = 0xFF, 0xFE
 _NULL, _LONGER = 0xFB, {0xFC: 2, 0xFD: 3, 0xFE: 8}
-_MOST_KNOWN = 512
 
 Convert = Callable[[bytes], Any]
 Answer = tuple[int, tuple[tuple[Any, ...], ...]]
@@ -30,6 +29,10 @@ Answer = tuple[int, tuple[tuple[Any, ...], ...]]
 
 
 def _literal(value: Any, connection: aiomysql.Connection) -> Any:
+    if value is None:
+        return "NULL"
+    if type(value) is float:
+        return _number(value)
     if type(value) is datetime:
         return _moment(value)
     return int(value) if isinstance(value, IntEnum) else connection.escape(value)
@@ -39,6 +42,12 @@ def _literal(value: Any, connection: aiomysql.Connection) -> Any:
 def _moment(moment: datetime) -> str:
     """Many rows of one statement have the same time."""
     return f"'{moment.isoformat(' ')}'"
+
+
+@lru_cache(1024)
+def _number(number: float) -> str:
+    """Most are constants of some definition."""
+    return str(escape_float(number))
 
 
 # -- statements and rows -----------------------------------------------------------------------------------------------
@@ -169,8 +178,7 @@ def _read_ok(packet: bytes, connection: Driver) -> int:
 
 
 async def _read_rows(packets: _Packets, count: int, connection: Driver) -> tuple[tuple[Any, ...], ...]:
-    columns = tuple([await packets.next() for _ in range(count)])
-    converters = _known.get(columns) or _learn(columns, connection.encoding)
+    converters = [_converter(await packets.next()) for _ in range(count)]
     await packets.next()
     rows: list[tuple[Any, ...]] = []
     while True:
@@ -199,23 +207,18 @@ def _row(data: bytes, at: int, converters: list[Convert | None]) -> tuple[Any, .
     return tuple(row)
 
 
-_known: dict[tuple[bytes, ...], list[Convert | None]] = {}
+def _converter(column: bytes) -> Convert | None:
+    """Return what makes values of a column; how it is described ends in fields of fixed sizes."""
+    return _convert(column[-6], int.from_bytes(column[-12:-10], "little"))
 
 
-def _learn(columns: tuple[bytes, ...], encoding: str) -> list[Convert | None]:
-    """Columns that were seen before are known by the bytes that describe them."""
-    converters = [_converter(FieldDescriptorPacket(data, encoding)) for data in columns]
-    if len(_known) < _MOST_KNOWN:
-        _known[columns] = converters
-    return converters
-
-
-def _converter(field: Any) -> Convert | None:
-    if field.type_code in _OURS:
-        return _OURS[field.type_code]
-    known = decoders.get(field.type_code)
-    if field.type_code in _TEXTS or known is None:
-        return None if field.charsetnr == _BINARY else _text
+@cache
+def _convert(kind: int, charset: int) -> Convert | None:
+    if kind in _OURS:
+        return _OURS[kind]
+    known = decoders.get(kind)
+    if kind in _TEXTS or known is None:
+        return None if charset == _BINARY else _text
     return lambda data: known(data.decode("ascii"))
 
 

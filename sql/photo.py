@@ -30,7 +30,6 @@ class _File(NamedTuple):
 _PARTS = 4
 _SELECT = MySQLQuery.from_(photo).select(*(photo.field(name) for name in Photo._fields))
 _LIST = compile_(_SELECT.where(photo.user_id == P("user_id")).orderby(photo.position))
-_LIST_MAIN = compile_(_SELECT.where(photo.user_id.isin(each("user_ids"))).where(photo.position == P("first")))
 _LIST_OWNERS = compile_(
     MySQLQuery.from_(photo).select(photo.user_id).distinct().where(photo.user_id.isin(each("user_ids")))
 )
@@ -73,13 +72,6 @@ _HAS_LIKE = compile_(
 async def list_of(tx: Tx, *, user_id: int) -> list[Photo]:
     """Return somebody's photos, in order."""
     return await tx.many(_LIST, Photo, user_id=user_id)
-
-
-async def list_main(tx: Tx, *, user_ids: list[int]) -> dict[int, Photo]:
-    """Return the main photo of each of these people, where there is one."""
-    if not user_ids:
-        return {}
-    return {row.user_id: row for row in await tx.many(_LIST_MAIN, Photo, user_ids=user_ids, first=0)}
 
 
 async def list_owners(tx: Tx, *, user_ids: Collection[int]) -> set[int]:

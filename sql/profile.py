@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from pypika import MySQLQuery
 
+from sql import candidate
 from sql.account import State
 from sql.statement import P, compile_, each, insert_rows
 from sql.tables import account, profile, profile_tag
@@ -174,6 +175,7 @@ async def lock_held(tx: Tx, *, user_id: int) -> bool | None:
 async def refresh_found(tx: Tx, *, user_id: int) -> None:
     """Reckon anew whether search finds this person; after every change of what that depends on."""
     await tx.write(_REFRESH_FOUND, user_id=user_id, active=State.ACTIVE, no=False)
+    await candidate.refresh(tx, first=user_id, last=user_id)
 
 
 async def replace_tags(tx: Tx, *, user_id: int, tags: list[str]) -> None:
@@ -187,3 +189,4 @@ async def delete(tx: Tx, *, user_id: int) -> None:
     """Drop a profile and its tags."""
     await tx.write(_DELETE_TAGS, user_id=user_id)
     await tx.write(_DELETE, user_id=user_id)
+    await candidate.refresh(tx, first=user_id, last=user_id)

@@ -1,21 +1,31 @@
-"""Search: who is eligible for a viewer, in which order. One fixed statement for each sort and direction."""
+"""Search: who is eligible for a viewer, in which order. One fixed statement for each index to go by and each sort."""
 
+from collections import Counter
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
+from sql.candidate import LEVELS, SLOTS, flavour_of, taste_of
 from sql.statement import Statement, compile_
 from sql.transaction import Tx
 
-IDS = 2**53
-"""Ids are random numbers below this, so that a range of them holds anybody alike."""
-
 
 class Found(NamedTuple):
-    """A person, and the place in the order."""
+    """A person, and the place in the order: by value, then by tie."""
 
     user_id: int
     value: int
-    tie: str
+    tie: int
+
+
+class Best(NamedTuple):
+    """Of parts of a pool, how many there are and the last place of each, and some of them in the order of the score."""
+
+    placed: int
+    placed_end: int | None
+    placeless: int
+    placeless_end: int | None
+    ranked: list[Found]
 
 
 class Score(NamedTuple):
@@ -42,11 +52,13 @@ class Search(NamedTuple):
     vector: tuple[float, float, float] | None
     """Where distances are measured from; None: they are all unknown."""
     today: date
-    edges: tuple[int, ...]
     cosines: tuple[float, ...]
+    """Of the angles that end the buckets of distance, but the last."""
     score: Score
-    seed: str
-    """What ties fall by, with the person."""
+    key: int
+    """What makes ties of slots; another one for each viewer and day."""
+    genders: tuple[int, ...]
+    """The genders sought."""
     born_until: date | None = None
     born_after: date | None = None
     reach: float | None = None
@@ -55,7 +67,7 @@ class Search(NamedTuple):
     fame_max: int | None = None
     tags: tuple[str, ...] = ()
     common_min: int = 0
-    shows_online: bool = False
+    shows_online: bool | None = None
     """Only those who show whether they are online."""
     active_after: datetime | None = None
 
@@ -64,121 +76,313 @@ class Search(NamedTuple):
         values = self._asdict() | self.score._asdict()
         values |= dict(zip("xyz", self.vector or (None, None, None), strict=True))
         values |= {f"cosine{n}": cosine for n, cosine in enumerate(self.cosines)}
-        values |= {f"edge{n}": edge for n, edge in enumerate(self.edges)}
         values |= {f"near{n}": points for n, points in enumerate(self.score.near)}
-        values |= {"own_tags": self.own_tags or [""], "tags": self.tags or [""], "tags_wanted": len(self.tags)}
-        return values | {"zero": 0, "yes": 1}
+        values["own_tags"] = _by_fours(self.own_tags)
+        values["common_tags"] = values["own_tags"] if self.common_min else []
+        values["wanted_taste"] = taste_of(self.tags) or None
+        return values | {"zero": 0, "one": 1, "last_rank": BUCKETS - 1, "buckets": BUCKETS, "circle": SLOTS}
 
 
-class Part(NamedTuple):
-    """A part of everybody, by their ids: a range that goes on from 0 where it passes the last one."""
-
-    start: int
-    length: int
-
-    def values(self) -> dict[str, int]:
-        """Return it as two ranges without their ends, of which the second may be empty."""
-        end = self.start + self.length
-        return {"first": self.start, "last": min(end, IDS), "first_again": 0, "last_again": max(end - IDS, 0)}
+def _by_fours(tags: list[str]) -> list[str]:
+    """Return tags, and empty ones that nobody has, so that texts stay few."""
+    return [*tags, *[""] * (-len(tags) % 4)]
 
 
-EVERYBODY = Part(0, IDS)
+class Step(NamedTuple):
+    """Some of all people, whom an index finds: those with these keys, whose slots lie in this range.
 
-_UNKNOWN_LAST = {"ASC": 999_999, "DESC": -1}
-_BUCKETS = 12
+    `least` and `most` bound the value; in a pool, the place: bucket times SLOTS plus tie.
+    """
+
+    by: str
+    """One of `INDEXES`."""
+    keys: tuple[Any, ...]
+    low: int = 0
+    high: int = SLOTS - 1
+    least: int = -(10**6)
+    most: int = 10**6
+
+    def bound(self, prefix: str = "") -> dict[str, Any]:
+        """Return it as the statements take it."""
+        is_slice = self.high - self.low < SLOTS - 1
+        bound = {"keys": self.keys or (None,), "low": self.low if is_slice else None, "high": self.high}
+        return {prefix + name: value for name, value in bound.items()}
+
+
+BUCKETS, _MANY = 12, 10**9
+UNKNOWN_LAST = {"ASC": 999_999, "DESC": -1}
+"""The value of those of whom it is not known, by order."""
+INDEXES = ("c1", "c4", "c16", "c64", "c256", "c1024", "born", "fame", "everybody", "tag")
+"""What can be gone by: a grid, the month of birth, fame, nothing, a tag."""
+_NEARER, _FARTHER = 2.0, -2.0
+"""More and less than any cosine."""
+
 # Somebody's side of the pair, seen from the viewer.
-_MINE = "CASE WHEN p.`user_id`>%(viewer_id)s THEN r.`low_{0}` ELSE r.`high_{0}` END"
-_PEOPLE = (
-    "SELECT p.`user_id`,p.`birth_date`,p.`fame`,p.`active_at`,p.`show_online`,"
-    "TIMESTAMPDIFF(YEAR,p.`birth_date`,%(today)s) `age`,"
-    "CASE WHEN p.`show_distance`=%(yes)s THEN p.`x`*%(x)s+p.`y`*%(y)s+p.`z`*%(z)s END `dot`,"
-    "(SELECT COUNT(*) FROM `profile_tag` t WHERE t.`user_id`=p.`user_id` AND t.`tag` IN %(own_tags*)s) `common`"
-    " FROM `profile` p LEFT JOIN `pair` r"
-    " ON r.`low_id`=LEAST(p.`user_id`,%(viewer_id)s) AND r.`high_id`=GREATEST(p.`user_id`,%(viewer_id)s)"
-    " WHERE p.`found`=%(yes)s AND p.`user_id`<>%(viewer_id)s"
-    " AND (p.`user_id`>=%(first)s AND p.`user_id`<%(last)s"
-    " OR p.`user_id`>=%(first_again)s AND p.`user_id`<%(last_again)s)"
-    " AND (%(own_sex)s=%(zero)s OR p.`gender`&%(own_sex)s) AND (p.`sex`=%(zero)s OR p.`sex`&%(own_gender)s)"
+_MINE = "CASE WHEN c.`user_id`>%(viewer_id)s THEN r.`low_{0}` ELSE r.`high_{0}` END"
+_TIE = "(c.`slot`^%(key)s)"
+_DOT = "(c.`x`*%(x)s+c.`y`*%(y)s+c.`z`*%(z)s)"
+_SHARED = "+(FIND_IN_SET(%({0})s,{1}.`tags`) IS TRUE)"
+# How many buckets end before there, counted from the last; of those whose place is not known, INTERVAL counts -1.
+_RANK = f"(%(last_rank)s-INTERVAL({_DOT},{','.join(f'%(cosine{n})s' for n in reversed(range(BUCKETS - 1)))}))"
+_VALUES = {
+    1: f"CASE WHEN {_DOT} IS NULL THEN %(unknown_last)s ELSE {_RANK} END",
+    2: "COALESCE(TIMESTAMPDIFF(YEAR,c.`birth_date`,%(today)s),%(unknown_last)s)",
+    3: "c.`fame`",
+    4: f"(%(zero)s{{own_tags* {_SHARED.format('own_tags', 'c')}}})",
+}
+_PIECES = {
+    "age_min": "{born_until? AND c.`birth_date`<=%(born_until)s}",
+    "age_max": "{born_after? AND c.`birth_date`>%(born_after)s}",
+    "distance_max": f"{{reach? AND {_DOT}>=%(reach)s}}",
+    "fame_min": "{fame_min? AND c.`fame`>=%(fame_min)s}",
+    "fame_max": "{fame_max? AND c.`fame`<=%(fame_max)s}",
+    "tags": "{tags* AND FIND_IN_SET(%(tags)s,c.`tags`)}",
+    "common_tags_min": f" AND (%(zero)s{{common_tags* {_SHARED.format('common_tags', 'c')}}})>=%(common_min)s",
+}
+FILTERS = tuple(_PIECES)
+"""The filters that statements know, in the order in which they are told of."""
+
+_ELIGIBLE = (
+    "c.`user_id`<>%(viewer_id)s AND (c.`sex`=%(zero)s OR c.`sex`&%(own_gender)s)"
     " AND r.`low_blocked_at` IS NULL AND r.`high_blocked_at` IS NULL"
     f" AND {_MINE.format('liked_at')} IS NULL AND {_MINE.format('passed_at')} IS NULL"
 )
-_WANTED = "(SELECT COUNT(*) FROM `profile_tag` t WHERE t.`user_id`=e.`user_id` AND t.`tag` IN %(tags*)s)"
-FILTERS = {
-    "age_min": "(%(born_until)s IS NULL OR e.`birth_date`<=%(born_until)s)",
-    "age_max": "(%(born_after)s IS NULL OR e.`birth_date`>%(born_after)s)",
-    "distance_max": "(%(reach)s IS NULL OR e.`dot`>=%(reach)s)",
-    "fame_min": "(%(fame_min)s IS NULL OR e.`fame`>=%(fame_min)s)",
-    "fame_max": "(%(fame_max)s IS NULL OR e.`fame`<=%(fame_max)s)",
-    "tags": f"(%(tags_wanted)s=%(zero)s OR {_WANTED}=%(tags_wanted)s)",
-    "common_tags_min": "(%(common_min)s=%(zero)s OR e.`common`>=%(common_min)s)",
-}
-"""The conditions of the filters by their names, in the order in which they are told of."""
-
 _MAY_BE_ONLINE = (
-    "(%(shows_online)s=%(zero)s OR e.`show_online`=%(yes)s)"
-    " AND (%(active_after)s IS NULL OR e.`active_at` IS NULL OR e.`active_at`>=%(active_after)s)"
+    "{shows_online? AND c.`show_online`=%(shows_online)s}"
+    "{active_after? AND EXISTS (SELECT a.`user_id` FROM `profile` a WHERE a.`user_id`=c.`user_id`"
+    " AND (a.`active_at` IS NULL OR a.`active_at`>=%(active_after)s))}"
+)
+_FITS = (
+    "{wanted_taste? AND c.`taste`&%(wanted_taste)s=%(wanted_taste)s}"
+    f" AND {_ELIGIBLE}{''.join(_PIECES.values())}{_MAY_BE_ONLINE}"
+)
+_PAIR = (
+    " LEFT JOIN `pair` r ON r.`low_id`=LEAST(c.`user_id`,%(viewer_id)s)"
+    " AND r.`high_id`=GREATEST(c.`user_id`,%(viewer_id)s) WHERE "
+)
+# Whoever stands between two places in the order of (bucket of distance, tie); who is in which bucket, cosines tell.
+_BETWEEN = (
+    f" AND {_DOT}>=%(farthest)s{{nearest? AND {_DOT}<%(nearest)s}}"
+    f"{{first_tie? AND ({_DOT}<%(after_first)s OR {_TIE}>=%(first_tie)s)}}"
+    f"{{last_tie? AND ({_DOT}>=%(before_last)s OR {_TIE}<=%(last_tie)s)}}"
+)
+_BETWEEN_RANKS = (
+    f"{{farthest? AND {_DOT}>=%(farthest)s}}{{nearest? AND {_DOT}<%(nearest)s}}{{is_unknown? AND {_DOT} IS NULL}}"
+)
+_BETWEEN_TIES = (
+    "{only_placeless? AND c.`x` IS NULL}"
+    f"{{first_far? AND {_TIE}>=%(first_far)s}}{{last_far? AND {_TIE}<=%(last_far)s}}"
 )
 
 
-def _by_distance(result: str, unknown: str) -> str:
-    """Return the CASE that maps the cosine between two cells to one of `result0` … by the bucket it falls in."""
-    steps = "".join(f" WHEN e.`dot`>=%(cosine{n})s THEN %({result}{n})s" for n in range(_BUCKETS - 1))
-    return f"CASE WHEN e.`dot` IS NULL THEN %({unknown})s{steps} ELSE %({result}{_BUCKETS - 1})s END"
+_LIKELY = "{{{1}likely? AND BIT_COUNT({0}&%({1}own)s)+BIT_COUNT({0}&%({1}shared)s)>=%({1}likely)s}}"
+_LIKELY_OF_TAG = _LIKELY.format("k.`taste`", "taste_") + _LIKELY.format("k.`flavour`", "flavour_")
 
 
-_SCORE = (
-    f"({_by_distance('near', 'near_unknown')})"
-    "+LEAST(e.`common`,%(tags_counted)s)*%(tag)s"
-    "+e.`fame` DIV %(fame_step)s"
-    "+CASE WHEN e.`age` IS NULL OR %(own_age)s IS NULL THEN %(age_unknown)s"
-    " ELSE GREATEST(%(zero)s,%(age)s-ABS(e.`age`-%(own_age)s)) END"
-)
-_VALUES = {
-    0: _SCORE,
-    1: _by_distance("edge", "unknown_last"),
-    2: "COALESCE(e.`age`,%(unknown_last)s)",
-    3: "e.`fame`",
-    4: "e.`common`",
-}
+def _people(index: str, prefix: str = "") -> str:
+    """Return the people whom an index finds, of whom it is still to be seen whether they are eligible."""
+    keys, genders = f"%({prefix}keys*)s", "c.`gender` IN %(genders*)s"
+    of_slice = f"{{{prefix}low? AND c.`slot` BETWEEN %({prefix}low)s AND %({prefix}high)s}}"
+    if index == "tag":
+        return (
+            "`candidate_tag` k FORCE INDEX (PRIMARY) STRAIGHT_JOIN `candidate` c ON c.`user_id`=k.`user_id`"
+            f"{_PAIR}k.`tags` IN {keys} AND k.{genders[2:]}{of_slice.replace('c.', 'k.')}"
+        )
+    of_index = "" if index == "everybody" else f"c.`{index}` IN {keys} AND "
+    return f"`candidate` c FORCE INDEX (`{index}`){_PAIR}{of_index}{genders}{of_slice}"
 
 
-def _compile(value: str, order: str) -> Statement:
-    beyond = ">" if order == "ASC" else "<"
+def _fits(index: str) -> str:
+    """Return the conditions for those whom an index finds; what it knows of them itself need not be looked up."""
+    return _FITS.replace("c.`taste`", "k.`taste`").replace("c.`sex`", "k.`sex`") if index == "tag" else _FITS
+
+
+def _list(index: str, sort: int, order: str) -> Statement:
+    value, beyond = _VALUES[sort], ">" if order == "ASC" else "<"
+    of_step = _BETWEEN_RANKS if sort == 1 else f" AND {value} BETWEEN %(least)s AND %(most)s"
+    if sort == 4:
+        of_step = (_LIKELY_OF_TAG if index == "tag" else _LIKELY.format("c.`taste`", "taste_")) + of_step
     return compile_(
-        f"SELECT c.`user_id`,c.`value`,c.`tie` FROM (SELECT e.`user_id`,{value} `value`,"
-        f"MD5(CONCAT(e.`user_id`,%(seed)s)) `tie` FROM ({_PEOPLE}) e"
-        f" WHERE {' AND '.join(FILTERS.values())} AND {_MAY_BE_ONLINE}) c"
-        f" WHERE %(value)s IS NULL OR c.`value`{beyond}%(value)s OR (c.`value`=%(value)s AND c.`tie`>%(tie)s)"
-        f" ORDER BY c.`value` {order},c.`tie` LIMIT %(limit)s"
+        f"SELECT {'DISTINCT' if index == 'tag' else ''} STRAIGHT_JOIN c.`user_id`,{value} `value`,{_TIE} `tie`"
+        f" FROM {_people(index)}{_fits(index)}{of_step}"
+        f"{{value? HAVING `value`{beyond}%(value)s OR (`value`=%(value)s AND `tie`>%(tie)s)}}"
+        f" ORDER BY `value` {order},`tie` LIMIT %(limit)s"
     )
 
 
-def _steps() -> str:
-    """Return a count for each filter: who is left after it and all before it."""
-    conditions = list(FILTERS.values())
-    return ",".join(
-        f"COUNT(CASE WHEN {' AND '.join(conditions[: n + 1])} THEN %(yes)s END)" for n in range(len(FILTERS))
+_POINTS = (
+    f"ELT(d.`rank`+%(one)s,{','.join(f'%(near{n})s' for n in range(BUCKETS))},%(near_unknown)s)"
+    f"+LEAST(%(zero)s{{own_tags* {_SHARED.format('own_tags', 'c')}}},%(tags_counted)s)*%(tag)s"
+    "+c.`fame` DIV %(fame_step)s"
+    "+COALESCE(GREATEST(%(zero)s,%(age)s-ABS(TIMESTAMPDIFF(YEAR,c.`birth_date`,%(today)s)-%(own_age)s)),%(age_unknown)s)"
+)
+
+
+def _pool(near: str | None, far: str | None, order: str) -> Statement:
+    """The parts of a pool are cut by nearness and tie, then both are ordered by score; all of it comes as one row.
+
+    Window functions would take as long again as all the rest. The outer LIMIT has each score reckoned only once.
+    """
+    beyond, parts = ">" if order == "ASC" else "<", []
+    if near:
+        parts.append(
+            f"SELECT STRAIGHT_JOIN c.`user_id`,{_RANK} `rank`,{_TIE} `tie` FROM {_people(near)}{_fits(near)}{_BETWEEN}"
+            " ORDER BY `rank`,`tie` LIMIT %(pool)s"
+        )
+    if far:
+        parts.append(
+            f"SELECT STRAIGHT_JOIN c.`user_id`,%(buckets)s `rank`,{_TIE} `tie` FROM {_people(far, 'far_')}{_fits(far)}"
+            f"{_BETWEEN_TIES} ORDER BY `tie` LIMIT %(far_pool)s"
+        )
+    both = parts[0] if len(parts) == 1 else f"({parts[0]}) UNION ALL ({parts[1]})"
+    return compile_(
+        "SELECT COUNT(CASE WHEN s.`rank`<%(buckets)s THEN s.`tie` END) `placed`,"
+        "MAX(CASE WHEN s.`rank`<%(buckets)s THEN s.`rank`*%(circle)s+s.`tie` END) `placed_end`,"
+        "COUNT(CASE WHEN s.`rank`=%(buckets)s THEN s.`tie` END) `placeless`,"
+        "MAX(CASE WHEN s.`rank`=%(buckets)s THEN s.`rank`*%(circle)s+s.`tie` END) `placeless_end`,"
+        "SUBSTRING_INDEX(GROUP_CONCAT(CASE WHEN"
+        f" %(value)s IS NULL OR s.`value`{beyond}%(value)s OR (s.`value`=%(value)s AND s.`tie`>%(tie)s)"
+        " THEN CONCAT_WS(%(between)s,s.`user_id`,s.`value`,s.`tie`) END"
+        f" ORDER BY s.`value` {order},s.`tie`),%(comma)s,%(limit)s) `ranked` FROM ("
+        f"SELECT STRAIGHT_JOIN d.`user_id`,d.`rank`,d.`tie`,{_POINTS} `value` FROM ({both}) d"
+        " JOIN `candidate` c ON c.`user_id`=d.`user_id` LIMIT %(many)s) s"
     )
 
 
-_LIST = {(sort, order): _compile(value, order) for sort, value in _VALUES.items() for order in _UNKNOWN_LAST}
-_COUNT = compile_(f"SELECT {_steps()} FROM ({_PEOPLE}) e")
+def _count(index: str) -> Statement:
+    """Count who is left after each filter and all before it, then who would be left without each of them."""
+    places = range(len(FILTERS))
+    kept = [places[: n + 1] for n in places] + [[m for m in places if m != n] for n in places]
+    counts = ",".join(f"COUNT(CASE WHEN {' AND '.join(f'd.`f{n}`' for n in some)} THEN %(one)s END)" for some in kept)
+    conditions = ",".join(f"(%(one)s{piece}) `f{n}`" for n, piece in enumerate(_PIECES.values()))
+    return compile_(
+        f"SELECT {counts} FROM (SELECT STRAIGHT_JOIN {conditions}"
+        f" FROM {_people(index)} AND {_ELIGIBLE} LIMIT %(many)s) d"
+    )
+
+
+_LIST = {
+    (index, sort, order): _list(index, sort, order) for index in INDEXES for sort in _VALUES for order in UNKNOWN_LAST
+}
+_COUNT = {index: _count(index) for index in INDEXES}
+_TOGETHER = [(near, "c1024") for near in (*(f"c{level}" for level in LEVELS), "everybody")]
+_POOL = {
+    (near, far, order): _pool(near, far, order)
+    for near, far in [*_TOGETHER, *((index, None) for index in INDEXES), *((None, index) for index in INDEXES)]
+    for order in UNKNOWN_LAST
+}
 
 
 async def list_found(
-    tx: Tx, *, search: Search, part: Part, sort_by: int, order: str, after: Found | None, limit: int
+    tx: Tx, *, search: Search, step: Step, sort_by: int, order: str, after: Found | None, limit: int
 ) -> list[Found]:
-    """Return those of a part who are eligible and fit the filters, from a place on; `order` is ASC or DESC."""
-    values = search.values() | part.values()
-    values |= {"value": after and after.value, "tie": after and after.tie, "unknown_last": _UNKNOWN_LAST[order]}
-    return await tx.many(_LIST[sort_by, order], Found, **values, limit=limit)
+    """Return those of a step who are eligible and fit the filters, from a place on; `order` is ASC or DESC."""
+    values = search.values() | step.bound() | _after(after) | {"unknown_last": UNKNOWN_LAST[order]}
+    values |= _of_values(step, search.cosines, UNKNOWN_LAST[order])
+    values |= _alike("taste_", map(taste_of, zip(search.own_tags)), step.least)
+    values |= _alike("flavour_", map(flavour_of, zip(search.own_tags)), step.least)
+    return await tx.many(_LIST[step.by, sort_by, order], Found, **values, limit=limit)
 
 
-async def count_left(tx: Tx, *, search: Search) -> dict[str, int]:
-    """Return how many are left after each filter and all before it; whether they are online is not looked at."""
-    counts = await tx.one(_COUNT, _tuple, **search.values(), **EVERYBODY.values())
+async def list_pool(
+    tx: Tx,
+    *,
+    search: Search,
+    placed: Step | None,
+    pool: int,
+    placeless: Step | None,
+    far_pool: int,
+    order: str,
+    after: Found | None,
+    limit: int,
+) -> Best:
+    """Return the best, or the worst, from a place on, of those of each step who come first by nearness and tie."""
+    near, far = placed or _NOBODY, placeless or _NOBODY
+    values = search.values() | near.bound() | far.bound("far_") | _after(after)
+    values |= _between(near, search.cosines) | _between_ties(far, search.vector is not None)
+    values |= {"pool": pool, "far_pool": far_pool, "limit": limit, "between": ":", "comma": ",", "many": _MANY}
+    statement = _POOL[placed and placed.by, placeless and placeless.by, order]
+    best = await tx.one(statement, _best, **values)
+    assert best is not None, "an aggregate has a row"
+    return best
+
+
+def can_be_one(placed: Step, placeless: Step) -> bool:
+    """Tell whether one statement can look at both steps."""
+    return (placed.by, placeless.by) in _TOGETHER
+
+
+_NOBODY = Step("everybody", (), least=0, most=0)
+
+
+def _best(placed: int, placed_end: int | None, placeless: int, placeless_end: int | None, ranked: str | None) -> Best:
+    found = [Found(*map(int, one.split(":"))) for one in (ranked or "").split(",") if one]
+    return Best(placed, placed_end, placeless, placeless_end, found)
+
+
+def _alike(prefix: str, own: Iterable[int], least: int) -> dict[str, Any]:
+    """Return what the bits of somebody with so many tags of these bits must be like; some may share one."""
+    bits = Counter(own)
+    shared = [bit for bit, tags in bits.items() if tags > 1]
+    likely = least - sum(bits.values()) + len(bits) + len(shared)
+    alike = {"own": sum(bits), "shared": sum(shared), "likely": likely if likely > 0 else None}
+    return {prefix + name: value for name, value in alike.items()}
+
+
+def _after(after: Found | None) -> dict[str, Any]:
+    return {"value": after and after.value, "tie": after and after.tie}
+
+
+def _between(step: Step, cosines: tuple[float, ...]) -> dict[str, Any]:
+    """Return the bounds of a step of those whose distance is known, as cosines and ties."""
+    (least, first), (most, last) = divmod(step.least, SLOTS), divmod(step.most, SLOTS)
+    ends = [_NEARER, *cosines, _FARTHER]  # a bucket lies between the ends before and after it
+    return {
+        "nearest": ends[least] if least > 0 else None,
+        "first_tie": first or None,
+        "after_first": ends[least + 1],
+        "farthest": ends[most + 1],
+        "last_tie": last if last < SLOTS - 1 else None,
+        "before_last": ends[most],
+    }
+
+
+def _between_ties(step: Step, is_placed: bool) -> dict[str, Any]:
+    """Return the bounds of a step of those whose distance is not known; the viewer's place may be."""
+    first, last = step.least - BUCKETS * SLOTS, step.most - BUCKETS * SLOTS
+    return {
+        "only_placeless": 1 if is_placed and step.by != "c1024" else None,
+        "first_far": first if first > 0 else None,
+        "last_far": last if last < SLOTS - 1 else None,
+    }
+
+
+def _of_values(step: Step, cosines: tuple[float, ...], unknown: int) -> dict[str, Any]:
+    """Return the bounds of a step by values; those of distances as cosines."""
+    is_known = step.least >= 0 and step.most < BUCKETS
+    ends = [_NEARER, *cosines, _FARTHER]
+    return {
+        "least": step.least,
+        "most": step.most,
+        "farthest": ends[step.most + 1] if is_known else None,
+        "nearest": ends[step.least] if is_known and step.least else None,
+        "is_unknown": 1 if step.least == unknown else None,
+    }
+
+
+class Left(NamedTuple):
+    """How many are left after each filter and all before it, and how many there would be without each of them."""
+
+    after: dict[str, int]
+    without: dict[str, int]
+
+
+async def count_left(tx: Tx, *, search: Search, step: Step) -> Left:
+    """Count those of a step; whether they are online is not looked at."""
+    counts = await tx.one(_COUNT[step.by], _tuple, **search.values(), **step.bound(), many=_MANY)
     assert counts is not None, "an aggregate has a row"
-    return dict(zip(FILTERS, counts, strict=True))
+    half = len(FILTERS)
+    return Left(dict(zip(FILTERS, counts[:half], strict=True)), dict(zip(FILTERS, counts[half:], strict=True)))
 
 
 def _tuple(*columns: Any) -> tuple[Any, ...]:

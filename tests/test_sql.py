@@ -47,6 +47,18 @@ def test_lists_are_padded_to_powers_of_two_so_that_texts_are_few():
         statement.bind({"ids": [], "b": 9})
 
 
+def test_pieces_are_left_out_or_repeated_as_the_values_say():
+    statement = compile_(
+        "SELECT a FROM t WHERE b=%(b)s{low? AND a>%(low)s}{tags* AND FIND_IN_SET(%(tags)s,c)} LIMIT %(n)s"
+    )
+    bind = statement.bind
+    assert bind({"b": 1, "low": None, "tags": [], "n": 9}) == ("SELECT a FROM t WHERE b=%s LIMIT %s", [1, 9])
+    text, values = bind({"b": 1, "low": 0, "tags": ["x", "y"], "n": 9})
+    assert text == "SELECT a FROM t WHERE b=%s AND a>%s AND FIND_IN_SET(%s,c) AND FIND_IN_SET(%s,c) LIMIT %s"
+    assert values == [1, 0, "x", "y", 9]
+    assert "[AND a>%s] [AND FIND_IN_SET(%s,c)]×n" in statement.snapshot()
+
+
 @pytest.fixture
 async def database(empty_world):
     database = Database(empty_world.database_url, timeout=30)

@@ -7,7 +7,16 @@ import traceback
 
 import uvloop
 
-from bench.generator import chat, closed, errands, hold, open, storm, talk  # noqa: F401  (each import adds its jobs)
+from bench.generator import (  # noqa: F401  (each import adds its jobs)
+    chat,
+    closed,
+    errands,
+    hold,
+    open,
+    searches,
+    storm,
+    talk,
+)
 from bench.generator.jobs import jobs
 from server.listen import allow_many_sockets
 

@@ -7,10 +7,10 @@ from handlers.matching.cells import EARTH_KM
 EDGES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 20000)
 """Upper edges of the buckets, km."""
 
-_REACH = (1.5, *EDGES[1:-1])
+REACH = (1.5, *EDGES[1:-1])
 """Between the middles, km; the middles of two cells of 1 km that touch are up to 1.5 km apart."""
 
-COSINES = tuple(math.cos(reach / EARTH_KM) for reach in _REACH)
+COSINES = tuple(math.cos(reach / EARTH_KM) for reach in REACH)
 """The same as cosines of the angle at the centre of the earth: the dot product of the two unit vectors."""
 
 Vector = tuple[float, float, float]

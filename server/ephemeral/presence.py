@@ -36,6 +36,15 @@ for number, key in ipairs(KEYS) do
 end
 return redis.call('ZRANGE', KEYS[#KEYS], 0, -1)
 """
+# KEYS: many people. Replies with what holds each of them longest and until when, one after another; '' for nobody's.
+_TOPS = """
+local tops = {}
+for number, key in ipairs(KEYS) do
+  local top = redis.call('ZREVRANGE', key, 0, 0, 'WITHSCORES')
+  tops[2 * number - 1], tops[2 * number] = top[1] or '', top[2] or ''
+end
+return tops
+"""
 # ARGV: a member that goes, until when its person still counts, milliseconds to keep it all.
 _LEAVE = """
 redis.call('ZREM', KEYS[1], ARGV[1])
@@ -111,6 +120,8 @@ class Presence:
         """Who is away, of those of whom this process knows it."""
         self.leaving: dict[int, float] = {}
         """Who may turn out to be gone, and when to look."""
+        self.came: set[int] = set()
+        """Who has come, and is not yet known in the database to be here."""
 
     async def online(self, user_ids: list[int]) -> set[int] | None:
         """Return who of these people is here, whether they show it or not; None when that can't be known now."""
@@ -123,16 +134,19 @@ class Presence:
 
     async def list_tops(self, user_ids: list[int]) -> dict[int, Top]:
         """Return what holds each of these people longest. Raises Unavailable."""
+        if not user_ids:
+            return {}
         async with self.pipeline() as pipeline:
-            for user_id in user_ids:
-                pipeline.zrange(_key(user_id), 0, 0, desc=True, withscores=True)
-            found = await pipeline.execute()
-        return {user_id: Top(*top[0]) if top else Top() for user_id, top in zip(user_ids, found, strict=True)}
+            pipeline.eval(_TOPS, len(user_ids), *map(_key, user_ids))
+            [found] = await pipeline.execute()
+        tops = zip(user_ids, found[::2], found[1::2], strict=True)
+        return {user_id: Top(member, float(until)) if member else Top() for user_id, member, until in tops}
 
     async def set_online(self, user_id: int, session_id: str) -> None:
         """Be here for a while, with a socket or without, and no longer away. Raises Unavailable."""
         await self._said_here.join((user_id, session_id))
         self.away.discard(user_id)
+        self.came.add(user_id)
         self.leaving[user_id] = self._clock.time() + self._options.online
 
     async def _take_down(self, said: list[tuple[int, str]]) -> None:

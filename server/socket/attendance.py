@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Collection
+from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -20,6 +21,8 @@ from sql.transaction import CommitUnknown, Ended
 log = structlog.get_logger("presence")
 
 _CHUNK = 256
+_LATELY = timedelta(minutes=10)
+"""Whoever was here so lately counts as here in the database all the same."""
 
 Then = Callable[[Any], None]
 
@@ -71,6 +74,7 @@ class Attendance:
         socket = Socket(self._clock.time(), self._hints.process, connection.sid)
         seat = self._seats[connection.sid] = Seat(user_id, socket, connection)
         self._presence.away.discard(user_id)
+        self._presence.came.add(user_id)
         self._note(partial(self._presence.arrive, user_id=user_id, socket=socket), partial(self._arrived, seat))
         connection.transport.on_heard = lambda: self._heard(seat)
         return seat
@@ -181,7 +185,13 @@ class Attendance:
                 await self.flush()
 
     async def _look(self) -> None:
-        """Find out who of those that were leaving is gone: their last time online is written, then others look."""
+        """Find out who of those that were leaving is gone: their last time online is written, then others look.
+
+        Of those who come back after longer it is written too: search looks among those who were here lately.
+        """
+        came, self._presence.came = self._presence.came, set()
+        before = self._services.clock.now() - _LATELY
+        await self._write(came - self._presence.away, partial(rows.update_returned, before=before))
         now, leaving = self._clock.time(), self._presence.leaving
         due = [user_id for user_id, at in leaving.items() if at <= now]
         for start in range(0, len(due), _CHUNK):
@@ -205,12 +215,12 @@ class Attendance:
         self._presence.away &= seated
         await self._write({*seated, *self._presence.leaving} - self._presence.away)
 
-    async def _write(self, user_ids: Collection[int]) -> None:
+    async def _write(self, user_ids: Collection[int], update: Callable[..., Any] = rows.update_active) -> None:
         ordered = sorted(user_ids)
         try:
             for start in range(0, len(ordered), _CHUNK):
                 chunk = ordered[start : start + _CHUNK]
-                await self._services.transact(partial(rows.update_active, user_ids=chunk))
+                await self._services.transact(partial(update, user_ids=chunk))
         except (DatabaseDown, CommitUnknown) as fault:
             log.warning("presence.not_written", reason=str(fault))
 

@@ -221,13 +221,14 @@ class FunnelStep(Shape, frozen=True):
 
 
 class Found(Shape, frozen=True, omit_defaults=True):
-    """A page of people; `partial` when the server had to stop searching early."""
+    """A page of people; `partial` when the server had to stop searching early; `loosen`: the filter that costs most."""
 
     users: list[Card]
     cursor: str | None
     distance_max: Kilometres | None
     partial: bool = False
     funnel: list[FunnelStep] | None = None
+    loosen: FunnelStep | None = None
 
 
 class LoggedEvent(Shape, frozen=True):

@@ -18,7 +18,11 @@ _ages = itertools.count(30)
 async def search(me: Person, way: str = "http", **fields: Any) -> dict[str, Any]:
     """Search, and check the shape of all that comes."""
     answer = await (await me.over(way)).ok("research", **fields)
-    extra = {name: shape for name, shape in {"funnel": FUNNEL, "partial": flag}.items() if name in answer}
+    extra = {
+        name: shape
+        for name, shape in {"funnel": FUNNEL, "loosen": FUNNEL[0], "partial": flag}.items()
+        if name in answer
+    }
     matching(answer, ANSWER | extra)
     for card in answer["users"]:
         assert abs(sum(card["why"].values()) - card["score"]) < 1e-6, card

@@ -1,11 +1,13 @@
 """Many people at once, straight into the database, for tests that only look at them."""
 
 from collections.abc import Sequence
+from functools import partial
 from random import Random
 from typing import Any
 
 from handlers.matching.cells import Cell
 from server.app import SERVICES
+from sql import candidate
 
 TAGS = ["tea", "chess", "books", "trains", "locks", "opera"]
 
@@ -18,6 +20,7 @@ class Crowd:
         """Runs a statement, for what there is no word here."""
         self._places = server.app[SERVICES].places
         self.random = Random(seed)
+        self._write = server.app[SERVICES].transact
 
     async def join(self, **columns: Any) -> int:
         """Let somebody come, and return the id; `tags` and `gps` as in a profile, the rest are columns of it."""
@@ -45,16 +48,22 @@ class Crowd:
         await self.tag(user_id, tags)
         return user_id
 
+    async def refresh(self, user_id: int) -> None:
+        """Have search see somebody as they are now."""
+        await self._write(partial(candidate.refresh, first=user_id, last=user_id))
+
     async def tag(self, user_id: int, tags: Sequence[str]) -> None:
         """Give somebody these tags, and no others."""
         await self.run("DELETE FROM profile_tag WHERE user_id = %s", user_id)
         for position, tag in enumerate(tags):
             await self.run("INSERT INTO profile_tag VALUES (%s, %s, %s)", user_id, tag, position)
+        await self.refresh(user_id)
 
     async def leave(self, user_id: int) -> None:
         """Let somebody go, as a deletion does."""
         await self.run("UPDATE account SET state = 3 WHERE id = %s", user_id)
         await self.run("UPDATE profile SET found = 0 WHERE user_id = %s", user_id)
+        await self.refresh(user_id)
 
     async def block(self, user_id: int, other_id: int) -> None:
         """Let somebody block another."""

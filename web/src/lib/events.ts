@@ -237,7 +237,7 @@ export interface FunnelStep {
   left: number;
 }
 
-/** A page of people; `partial` when the server had to stop searching early. */
+/** A page of people; `partial` when the server had to stop searching early; `loosen`: the filter that costs most. */
 export interface Page {
   users: Card[];
   cursor: string | null;
@@ -245,6 +245,7 @@ export interface Page {
   distance_max: number | null;
   partial?: boolean;
   funnel?: FunnelStep[];
+  loosen?: FunnelStep;
 }
 
 /** A new session: its `token`, until when, and where the log of pushes stands. */

@@ -1,0 +1,88 @@
+"""A sample of those whom search finds, in memory: how many live about where, how old they are, what they like.
+
+Nothing that anybody is shown depends on it; it tells only how much to look at in one go. Empty, it tells of nobody.
+"""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from sql import candidate
+from sql.candidate import LEVELS, SLOTS, Seen, keys_of
+
+_PEOPLE = 32_768
+"""So many at most, however many there are."""
+_PAGE = 500
+
+
+class Sample:
+    """Counts, each to be multiplied by `rate`."""
+
+    def __init__(self) -> None:
+        self.rate = 0.0
+        self.kinds: Counter[int] = Counter()
+        self.born: Counter[int] = Counter()
+        self.fame: Counter[int] = Counter()
+        self.tags: Counter[str] = Counter()
+        self._keys: Counter[int] = Counter()
+        """Of tags, and of two together."""
+        self._cells: dict[int, dict[int, dict[int, int]]] = {level: {} for level in LEVELS}
+        """By level and cell: how many of each kind."""
+
+    async def load(self, read: Callable[[Callable[..., Awaitable[Any]]], Awaitable[Any]]) -> None:
+        """Draw a sample anew: all of those with the least slots, fewer of them the more people there are."""
+        drawn, below, after, count = Sample(), SLOTS, 0, 0
+        while page := await read(
+            lambda tx, after=after, below=below: candidate.list_sample(tx, after=after, below=below, limit=_PAGE)
+        ):
+            drawn._count(page)
+            count += len(page)
+            after = page[-1].slot
+            if count >= _PEOPLE:
+                below = after
+        drawn.rate = SLOTS / below
+        vars(self).update(vars(drawn))
+
+    def _count(self, seen: Iterable[Seen]) -> None:
+        for one in seen:
+            kind = one.gender * 8 + one.sex
+            self.kinds[kind] += 1
+            self.born[one.born] += 1
+            self.fame[one.fame] += 1
+            tags = one.tags.split(",") if one.tags else []
+            self.tags.update(tags)
+            self._keys.update(keys_of(tags))
+            for level, cell in zip(LEVELS, one.cells, strict=True):
+                there = self._cells[level].setdefault(cell, {})
+                there[kind] = there.get(kind, 0) + 1
+
+    def people(self, level: int, cells: Iterable[int], kinds: Iterable[int]) -> float:
+        """Return about how many people of these kinds there are in these cells."""
+        populated, wanted, count = self._cells[level], frozenset(kinds), 0
+        for cell in cells:
+            if (there := populated.get(cell)) is not None:
+                count += sum(number for kind, number in there.items() if kind in wanted)
+        return self.rate * count
+
+    def tagged(self, keys: Iterable[int]) -> float:
+        """Return about how many times people have one of these tags, or two."""
+        return self.rate * sum(max(self._keys[key], 0.5) for key in keys)
+
+    def everybody(self, kinds: Iterable[int]) -> float:
+        """Return about how many people of these kinds there are."""
+        return self.rate * sum(self.kinds[kind] for kind in kinds)
+
+    @property
+    def everybody_at_all(self) -> float:
+        """About how many people there are."""
+        return self.rate * self.kinds.total()
+
+    def share(self, counts: Counter[Any], keys: Iterable[Any]) -> float:
+        """Return what share of all people has one of these keys; never none, for few are too few to be in a sample."""
+        total = self.kinds.total()
+        return max(sum(counts[key] for key in keys), 0.5) / total if total else 1.0
+
+
+def kinds_of(genders: Iterable[int], own_gender: int) -> tuple[int, ...]:
+    """Return the kinds of people of these genders who seek the own one; a kind is gender times 8 plus those sought."""
+    return tuple(gender * 8 + sex for gender in genders for sex in range(8) if not sex or sex & own_gender)

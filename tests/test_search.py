@@ -1,0 +1,478 @@
+"""What is under research: grids that leave nobody out, plans that change nothing, and a pool as it is published."""
+
+import hashlib
+import math
+from datetime import UTC, date, datetime
+from functools import partial
+from random import Random
+from types import SimpleNamespace
+
+import pytest
+
+from handlers import research
+from handlers.matching import look, plan
+from handlers.matching.age import age_on
+from handlers.matching.cells import Cell
+from handlers.matching.distance import COSINES, EDGES, REACH, bucket
+from handlers.matching.fame import fame_of
+from handlers.matching.grid import LEVEL_OF, beyond, covers, ring
+from handlers.matching.plan import Filters, Outlook
+from handlers.matching.score import points
+from handlers.research import _SCORE
+from server.app import SERVICES
+from server.clock import Clock
+from server.ephemeral.sample import Sample
+from server.outside.tokens import Tokens
+from sql import candidate
+from sql.candidate import NOWHERE, ROWS, SLOTS, key_of, keys_of, slot_of, taste_of
+from sql.database import Database
+from sql.research import _COUNT, _LIST, _POOL, Found, Search, Step
+from sql.transaction import Budget, Tx, transact
+from tests.ground.crowd import TAGS, Crowd
+from tests.ground.waiting import until
+
+PARIS = {"lat": 48.8606, "lon": 2.3376}
+
+
+@pytest.fixture
+def in_small_steps(monkeypatch):
+    """Let a crowd of some dozens be looked through like one of a million: piece by piece, pool by pool."""
+    for name, value in {"_FEW": 6, "_MANY": 12, "_LEAST": 2, "_AS_WELL": 1}.items():
+        monkeypatch.setattr(plan, name, value)
+    monkeypatch.setattr(look, "PLACED", 12)
+    monkeypatch.setattr(look, "PLACELESS", 4)
+
+
+# -- grids -------------------------------------------------------------------------------------------------------------
+
+
+def vector(lat, lon):
+    lat, lon = math.radians(lat), math.radians(lon)
+    return math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat)
+
+
+def around(middle, kilometres, bearing):
+    """The point so far away in a direction."""
+    lat, lon = math.asin(middle[2]), math.atan2(middle[1], middle[0])
+    angle = kilometres / 6371.0088
+    north = math.asin(math.sin(lat) * math.cos(angle) + math.cos(lat) * math.sin(angle) * math.cos(bearing))
+    east = lon + math.atan2(
+        math.sin(bearing) * math.sin(angle) * math.cos(lat), math.cos(angle) - math.sin(lat) * math.sin(north)
+    )
+    return vector(math.degrees(north), math.degrees(east))
+
+
+EDGES_OF_THE_EARTH = [(90, 0), (-90, 0), (89.99, 17), (-89.6, -120), (0, 180), (0, -180), (51, 179.999), (0, 0)]
+
+
+async def test_whoever_is_within_a_circle_is_in_a_cell_of_its_cover(database):
+    """The database reckons the cells of people, this program those of circles: no rounding leaves anybody out."""
+    draw = Random(5)
+    middles = [vector(*at) for at in EDGES_OF_THE_EARTH]
+    middles += [vector(draw.uniform(-85, 85), draw.uniform(-180, 180)) for _ in range(22)]
+    rows, expected = [], []
+    for middle in middles:
+        for place, reach in enumerate(REACH):
+            for share in (1.0, 0.97, draw.random()):
+                rows.append(around(middle, reach * share * 0.9999999, draw.uniform(0, math.tau)))
+                expected.append((middle, place, share == 1.0))
+    for start in range(0, len(rows), 500):
+        values = ",".join(
+            f"({start + n + 1},1,'','',{x!r},{y!r},{z!r})" for n, (x, y, z) in enumerate(rows[start : start + 500])
+        )
+        await database.fetch(f"INSERT INTO profile (user_id,found,first_name,last_name,x,y,z) VALUES {values}")
+    await fill(database)
+    columns = ",".join(f"c{level}" for level in ROWS)
+    found = await database.fetch(f"SELECT {columns} FROM candidate ORDER BY user_id")
+    assert len(found) == len(rows)
+    for cells, (middle, place, is_at_the_edge) in zip(found, expected, strict=True):
+        there = dict(zip(ROWS, cells, strict=True))
+        assert there[LEVEL_OF[place]] in covers(middle)[place], (middle, REACH[place])
+        is_outside = place + 1 < len(REACH)
+        for level in _levels(place):
+            cells = ring(middle, place + 1, level) if is_outside else beyond(middle)
+            assert there[level] in cells or not is_at_the_edge, (middle, REACH[place], level)
+
+
+async def test_both_reckon_with_the_same_number_of_columns_in_every_row(database):
+    """A column more or less would shift a whole row around the earth."""
+    for count in ROWS.values():
+        text = f"SELECT seq,FLOOR(2*{count}*COS(((seq+0.5e0)/{count}-0.5e0)*{math.pi!r})) FROM seq_0_to_{count - 1}"
+        for row, columns in await database.fetch(text):
+            assert max(1, columns) == max(1, math.floor(2 * count * math.cos(((row + 0.5) / count - 0.5) * math.pi)))
+
+
+def test_covers_are_few_cells_and_hold_the_middle():
+    draw = Random(6)
+    for _ in range(50):
+        cells = covers(Cell.at(draw.uniform(-80, 80), draw.uniform(-180, 180)).vector)
+        assert [len(cover) for cover in cells] == [len(set(cover)) for cover in cells]
+        assert max(map(len, cells)) < 130
+
+
+# -- candidates --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def database(empty_world):
+    database = Database(empty_world.database_url, size=1, timeout=60)
+    yield database
+    database.close()
+
+
+async def fill(database):
+    after = 0
+    while True:
+        ids, _ = await transact(
+            database, datetime.now(UTC), partial(candidate.fill, after=after, limit=1000), random=Random(1)
+        )
+        if not ids:
+            return
+        after = ids[-1]
+
+
+async def test_what_search_goes_by_is_what_profiles_say_whatever_happens(server, people):
+    """After each act the copy is as it would be if it were made anew."""
+    bob = await people("bob")
+    anna = await people("anna", gender="female", tags=["tea", "chess"], gps=PARIS, age=30)
+
+    async def rows():
+        tags = await server.database.fetch("SELECT * FROM candidate_tag")
+        rows = await server.database.fetch("SELECT * FROM candidate")
+        return sorted((*row, *sorted(tag for tag in tags if tag[3] == row[0])) for row in rows)
+
+    async def anew():
+        before = await rows()
+        await server.database.fetch("DELETE FROM candidate_tag")
+        await server.database.fetch("DELETE FROM candidate")
+        await fill(server.database)
+        assert await rows() == before
+        return {row[0]: row for row in before}
+
+    assert (await anew()).keys() == {bob.id, anna.id}
+    for change in (
+        anna.profile.save(tags=["books"], gender="nonbinary", sex=["male"]),
+        anna.profile.save(age=44, gps={"lat": -33.9, "lon": 151.2}),
+        anna.settings.change(show_distance=False),
+        anna.settings.change(show_online=False),
+        anna.profile.save(gps=None, tags=[]),
+    ):
+        before = await rows()
+        await change
+        assert (await anew())[anna.id] != {row[0]: row for row in before}.get(anna.id)
+    assert (await rows())[0] and NOWHERE in (await anew())[anna.id]
+    await anna.profile.save(image=[])
+    assert (await anew()).keys() == {bob.id}
+
+
+async def test_bits_of_tags_are_the_same_in_the_database_and_here(server, people):
+    """Letters of any script: who has not the bits has not the tags."""
+    tags = ["tea", "été", "чай", "茶", "a-b"]
+    anna = await people("anna", tags=tags)
+    assert await server.database.fetch("SELECT taste FROM candidate WHERE user_id=%s", anna.id) == [(taste_of(tags),)]
+    rows = await server.database.fetch("SELECT tags FROM candidate_tag WHERE user_id=%s", anna.id)
+    assert {key for (key,) in rows} == keys_of(tags) and len(rows) == 15
+
+
+async def test_a_database_that_knew_no_candidates_makes_them_when_it_is_served(start_server):
+    server = await start_server()
+    crowd = Crowd(server, 1)
+    ids = {await crowd.join() for _ in range(3)}
+    await server.database.fetch("DELETE FROM candidate")
+    await start_server()
+    assert {row[0] for row in await server.database.fetch("SELECT user_id FROM candidate")} == ids
+
+
+# -- the pool ----------------------------------------------------------------------------------------------------------
+
+
+async def reference(server, viewer_id, day, *, order, pools):
+    """Sort 0 by its published definition, from the tables alone."""
+    columns = "user_id,gender,sex,birth_date,fame,x,y,z,show_distance"
+    rows = {row[0]: row for row in await server.database.fetch(f"SELECT {columns} FROM profile WHERE found = 1")}
+    tags = {id: set() for id in rows}
+    for id, tag in await server.database.fetch("SELECT user_id, tag FROM profile_tag"):
+        tags[id].add(tag)
+    own = rows[viewer_id]
+    key = int.from_bytes(hashlib.sha256(f"{viewer_id}:{day}".encode()).digest()) % SLOTS
+    placed, placeless = [], []
+    for id, gender, sex, born, fame, x, y, z, shows in rows.values():
+        fits = (not own[2] or gender & own[2]) and (not sex or sex & own[1])
+        if id == viewer_id or not fits:
+            continue
+        both_show = shows and own[8] and x is not None and own[5] is not None
+        distance = bucket(own[5:8], (x, y, z)) if both_show else None
+        score = points(
+            distance=distance,
+            common_tags=len(tags[id] & tags[viewer_id]),
+            fame=fame,
+            age=age_on(born, day) if born else None,
+            own_age=age_on(own[3], day) if own[3] else None,
+        )
+        tie = slot_of(id) ^ key
+        where = placeless if distance is None else placed
+        where.append(((0 if distance is None else EDGES.index(distance)), tie, sum(score), id))
+    placed.sort()
+    placeless.sort()
+    near, far = (look.PLACED, look.PLACELESS) if placed else (0, look.PLACED + look.PLACELESS)
+    expected = []
+    for number in range(pools):
+        pool = placed[number * near : (number + 1) * near] + placeless[number * far : (number + 1) * far]
+        pool.sort(key=lambda one: ((-1 if order == "desc" else 1) * one[2], one[1]))
+        expected += [id for *_, id in pool]
+    return expected
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("home", [PARIS, {"lat": 47.0, "lon": 3.0}, None])
+async def test_the_recommended_are_those_of_the_published_definition(server, people, in_small_steps, home, order):
+    """In pieces, over many pages, several pools: exactly the reference."""
+    bob = await people("bob", gps=home, tags=TAGS[:3], gender="male", age=33)
+    crowd = Crowd(server, 17)
+    for number in range(70):
+        await crowd.join(**({"gps": PARIS, "show_distance": 1} if number % 2 else {}), sex=number % 3)
+    await server.app[SERVICES].sample.load(server.app[SERVICES].read)
+    expected = await reference(server, bob.id, server.clock.now().date(), order=order, pools=20)
+    seen = [card.user_id async for card in bob.research.all(order=order, limit=7)]
+    assert seen == expected
+    one_by_one = [card.user_id async for card in bob.research.all(order=order, limit=50)]
+    assert one_by_one == expected
+
+
+async def test_the_plan_changes_nothing_of_what_is_found(server, people, monkeypatch):
+    """Looked through whole or in the smallest pieces, with a sample and without: the same people in the same order."""
+    bob = await people("bob", tags=TAGS[:3])
+    crowd = Crowd(server, 23)
+    for number in range(50):
+        await crowd.join(**({"gps": PARIS} if number % 2 else {}))
+    asked = [
+        {"sort_by": sort_by, "order": order} | filters
+        for sort_by in range(1, 5)
+        for order in ("asc", "desc")
+        for filters in (
+            {},
+            {"distance_max": 50},
+            {"age_min": 30, "fame_max": 80},
+            {"tags": [TAGS[0]]},
+            {"common_tags_min": 1},
+        )
+    ]
+    whole = [[card.user_id async for card in bob.research.all(**fields, limit=50)] for fields in asked]
+    await server.app[SERVICES].sample.load(server.app[SERVICES].read)
+    for name, value in {"_FEW": 5, "_MANY": 9, "_LEAST": 2, "_AS_WELL": 1}.items():
+        monkeypatch.setattr(plan, name, value)
+    pieces = [[card.user_id async for card in bob.research.all(**fields, limit=9)] for fields in asked]
+    for fields, one, other in zip(asked, whole, pieces, strict=True):
+        assert one == other, fields
+
+
+async def test_not_everybody_is_shown_the_same_few(server, people, in_small_steps):
+    """Where more live than make a pool, other viewers, and other days, have others in it."""
+    bob, carol = [await people(name, gps=PARIS) for name in ("bob", "carol")]
+    crowd = Crowd(server, 29)
+    for _ in range(60):
+        await crowd.join(gps=PARIS, show_distance=1)
+    shown = set()
+    for _ in range(8):
+        for viewer in (bob, carol):
+            shown.add(frozenset([card.user_id for card in await viewer.research.search(limit=10)]))
+            await viewer.session.login(viewer.login, viewer.password)
+        server.clock.advance(86_400)
+    assert len(shown) > 3
+    assert len(frozenset.union(*shown)) > 30
+
+
+def test_the_longest_cursor_is_one_that_a_client_may_send():
+    """All marks, the farthest places, the longest page."""
+    draw, last = Random(3), 13 * SLOTS - 1
+    tokens = Tokens(["k" * 32], Clock(), session_days=1, link_hours=1, reset_minutes=1)
+    pool = look.Pool((last, last), (last, last), Found(2**53 - 1, 100, SLOTS - 1))
+    place = research._Place(date(2026, 1, 1), None, tuple(draw.getrandbits(32) for _ in range(research._MARKS)))
+    page = research._Page([Found(draw.getrandbits(53), 100, SLOTS - 1) for _ in range(50)], pool, False)
+    ctx = SimpleNamespace(services=SimpleNamespace(tokens=tokens))
+    assert len(research._cursor(ctx, "research." + "f" * 32, place, page)) <= 4000
+
+
+# -- fame --------------------------------------------------------------------------------------------------------------
+
+
+def test_fame_grows_ever_more_slowly_and_one_person_does_not_show():
+    fames = [fame_of(likers) for likers in range(2000)]
+    assert fames == sorted(fames) and fames[0] == 0 and max(fames) < 100
+    assert fame_of(25) == 50
+    assert all(fame_of(likers) == fame_of(likers // 5 * 5) for likers in range(100))
+
+
+@pytest.mark.config(research={"sweep": 0.05})
+async def test_fame_is_that_of_the_day_before(server, people):
+    """R80: who likes somebody today, and who takes it back, shows from tomorrow on, and then only five together."""
+    anna = await people("anna", gender="female")
+    others = [await people(f"man{number}") for number in range(6)]
+
+    async def fame():
+        return (await others[0].profile.get(anna.id)).fame
+
+    for other in others:
+        await other.relation.like(anna.id)
+    assert await fame() == 0
+    server.clock.advance(86_400)
+    for one in (anna, *others):
+        await one.session.login(one.login, one.password)
+    await until(lambda: fame_is(server, anna.id, fame_of(5)))
+    await others[1].relation.unlike(anna.id)
+    await others[2].relation.unlike(anna.id)
+    assert await fame() == fame_of(5)
+    kept = await server.database.fetch("SELECT fame FROM candidate WHERE user_id = %s", anna.id)
+    assert kept == [(fame_of(5),)]
+    server.clock.advance(86_400)
+    await until(lambda: fame_is(server, anna.id, 0))
+    assert await server.database.fetch("SELECT COUNT(*) FROM popularity") == [(0,)]
+
+
+async def fame_is(server, user_id, fame):
+    return await server.database.fetch("SELECT fame FROM profile WHERE user_id = %s", user_id) == [(fame,)]
+
+
+# -- plans -------------------------------------------------------------------------------------------------------------
+
+CROWD = 20_000
+
+
+@pytest.fixture
+async def metropolis(database):
+    """Many in a few cells, and some all over the world."""
+    middle = vector(*PARIS.values())
+    await database.fetch(
+        "INSERT INTO profile (user_id,found,first_name,last_name,gender,sex,birth_date,fame,x,y,z)"
+        f" SELECT seq*7919+1,1,'','',1+MOD(seq,2),0,'1970-01-01'+INTERVAL MOD(seq,12000) DAY,MOD(seq*37,101),"
+        f"{middle[0]!r},{middle[1]!r},{middle[2]!r} FROM seq_1_to_{CROWD}"
+    )
+    await database.fetch("INSERT INTO profile_tag SELECT user_id, 'tea', 0 FROM profile WHERE MOD(user_id,4)=0")
+    await database.fetch("INSERT INTO profile_tag SELECT user_id, 'rare', 1 FROM profile WHERE MOD(user_id,397)=0")
+    await fill(database)
+    await database.fetch("ANALYZE TABLE candidate, candidate_tag, pair")
+    return database
+
+
+async def test_every_statement_goes_by_its_index(metropolis):
+    search = viewer_of().values() | {"unknown_last": 12, "limit": 21, "pool": 240, "far_pool": 60}
+    search |= {"between": ":", "comma": ",", "many": 10**9, "least": 0, "most": 10**6, "value": None, "tie": None}
+    search |= dict.fromkeys(("nearest", "first_tie", "last_tie", "only_placeless", "first_far", "last_far"))
+    search |= {"farthest": 0.99, "is_unknown": None, "taste_likely": 1, "taste_own": 6, "taste_shared": 0}
+    search |= {"flavour_likely": 1, "flavour_own": 6, "flavour_shared": 0}
+
+    def keys(index):
+        level = int(index[1:]) if index[1:].isdigit() else None
+        some = {"tag": (key_of("rare"),), "born": (1990 * 12 + 3,), "fame": (50,), "everybody": (0,)}
+        return some.get(index) or covers(vector(*PARIS.values()))[LEVEL_OF.index(level)]
+
+    statements = [(index, None, one) for (index, *_), one in _LIST.items()]
+    statements += [(index, None, one) for index, one in _COUNT.items()]
+    statements += [(near, far, one) for (near, far, _), one in _POOL.items()]
+    for near, far, statement in statements:
+        indexes = {near, far} - {None}
+        index = next(iter(indexes))
+        steps = Step(near or "everybody", keys(near or "everybody"), 0, SLOTS >> 6).bound()
+        steps |= Step(far or "everybody", keys(far or "everybody"), 0, SLOTS >> 6).bound("far_")
+        text, bound = statement.bind(search | steps)
+        for row in await metropolis.fetch(f"EXPLAIN {text}", *bound):
+            table, kind, key = row[2], row[3], row[5]
+            if table == "c":
+                assert key in indexes or (kind, key) == ("eq_ref", "PRIMARY"), (index, row)
+                assert kind in ("range", "ref", "eq_ref"), row
+            elif table == "r":
+                assert (kind, key) == ("eq_ref", "PRIMARY"), row
+            elif table == "k":
+                assert kind in ("range", "ref"), row
+
+
+def viewer_of(**more):
+    return Search(
+        viewer_id=1,
+        own_gender=1,
+        own_sex=2,
+        own_age=30,
+        own_tags=["tea", "rare"],
+        vector=vector(*PARIS.values()),
+        today=date(2026, 1, 1),
+        cosines=COSINES,
+        score=_SCORE,
+        key=12345678901234,
+        genders=(2,),
+        **more,
+    )
+
+
+async def test_no_search_looks_at_many_however_many_there_are(metropolis):
+    """Counted by the database itself: rows read for the first page of each sort, in a crowd of 20,000 in one cell."""
+    tx = Tx(metropolis, now=datetime.now(UTC), budget=Budget(60))
+    sample = Sample()
+
+    async def read(work):
+        return await work(tx)
+
+    await sample.load(read)
+    for sort_by, order, asked in [(0, "DESC", {}), (0, "ASC", {}), (0, "DESC", {"fame_min": 90})] + [
+        (sort_by, order, asked)
+        for sort_by in (1, 2, 3)
+        for order in ("ASC", "DESC")
+        for asked in ({}, {"tags": ("rare",)}, {"fame_min": 50})
+    ] + [(4, order, asked) for order in ("ASC", "DESC") for asked in ({}, {"tags": ("tea",)}, {"fame_min": 90})]:
+        search = viewer_of(**asked)
+        filters = Filters(genders=(2,), own_gender=1, today=search.today, own_tags=("tea", "rare"), **asked)
+        unknown = 12 if sort_by == 0 else -1 if order == "DESC" else 999_999
+        one = look.Look(tx, search, Outlook(sample, filters, search.vector, unknown), order=order, budget=9, at_most=9)
+        before = await rows_read(metropolis)
+        seen = await (one.list_best(look.FIRST_POOL, 21) if sort_by == 0 else one.list_sorted(sort_by, None, 21))
+        looked_at = await rows_read(metropolis) - before
+        assert len(seen.people) >= 9
+        # Whether nobody is a little farther than those of one spot, only all of them together can tell.
+        assert looked_at < (CROWD if (sort_by, order) == (1, "DESC") else 4000), (sort_by, order, asked, looked_at)
+
+
+async def test_in_a_village_with_nobody_near_no_search_looks_at_many(metropolis):
+    """Nobody within 200 km, a crowd beyond: the nearest are found without all of it, and nobody near at once."""
+    tx = Tx(metropolis, now=datetime.now(UTC), budget=Budget(60))
+    sample = Sample()
+
+    async def read(work):
+        return await work(tx)
+
+    await sample.load(read)
+    village = around(vector(*PARIS.values()), 300, 2.0)
+    for sort_by, order, reach, most in ((0, "DESC", None, 1500), (1, "ASC", None, 1500), (0, "DESC", 7, 100)):
+        more = {} if reach is None else {"reach": COSINES[reach]}
+        search = viewer_of(**more)._replace(vector=village)
+        filters = Filters(genders=(2,), own_gender=1, today=search.today, own_tags=("tea", "rare"), bucket=reach)
+        outlook = Outlook(sample, filters, village, 12 if sort_by == 0 else 999_999)
+        one = look.Look(tx, search, outlook, order=order, budget=9, at_most=9)
+        before = await rows_read(metropolis)
+        seen = await (one.list_best(look.FIRST_POOL, 21) if sort_by == 0 else one.list_sorted(sort_by, None, 21))
+        looked_at = await rows_read(metropolis) - before
+        assert len(seen.people) == (0 if reach else 21)
+        assert looked_at < most, (sort_by, order, reach, looked_at)
+
+
+async def test_who_has_no_place_is_told_at_once_that_nobody_is_near(metropolis):
+    """No distance is known, so a distance fits nobody: nothing is looked at."""
+    tx = Tx(metropolis, now=datetime.now(UTC), budget=Budget(60))
+    search = viewer_of(reach=COSINES[4])._replace(vector=None)
+    filters = Filters(genders=(2,), own_gender=1, today=search.today, own_tags=("tea", "rare"), bucket=4)
+    for sort_by in range(5):
+        one = look.Look(tx, search, Outlook(Sample(), filters, None, 12), order="DESC", budget=9, at_most=9)
+        before = await rows_read(metropolis)
+        seen = await (one.list_best(look.FIRST_POOL, 21) if sort_by == 0 else one.list_sorted(sort_by, None, 21))
+        assert seen.people == [] and seen.rest is None
+        assert await rows_read(metropolis) - before < 10, sort_by
+
+
+async def rows_read(database):
+    counters = await database.fetch("SHOW SESSION STATUS LIKE 'Handler_read%%'")
+    return sum(int(count) for name, count in counters if name != "Handler_read_rnd_next")
+
+
+def _levels(place):
+    """The grids that the ring around the circle of a bucket may be covered with."""
+    if place + 1 == len(REACH):
+        return (1024,)
+    return (LEVEL_OF[place + 1], max(1, LEVEL_OF[place + 1] // 4))
