@@ -412,12 +412,16 @@ async def test_no_search_looks_at_many_however_many_there_are(metropolis):
         return await work(tx)
 
     await sample.load(read)
-    for sort_by, order, asked in [(0, "DESC", {}), (0, "ASC", {}), (0, "DESC", {"fame_min": 90})] + [
-        (sort_by, order, asked)
-        for sort_by in (1, 2, 3)
-        for order in ("ASC", "DESC")
-        for asked in ({}, {"tags": ("rare",)}, {"fame_min": 50})
-    ] + [(4, order, asked) for order in ("ASC", "DESC") for asked in ({}, {"tags": ("tea",)}, {"fame_min": 90})]:
+    for sort_by, order, asked in (
+        [(0, "DESC", {}), (0, "ASC", {}), (0, "DESC", {"fame_min": 90})]
+        + [
+            (sort_by, order, asked)
+            for sort_by in (1, 2, 3)
+            for order in ("ASC", "DESC")
+            for asked in ({}, {"tags": ("rare",)}, {"fame_min": 50})
+        ]
+        + [(4, order, asked) for order in ("ASC", "DESC") for asked in ({}, {"tags": ("tea",)}, {"fame_min": 90})]
+    ):
         search = viewer_of(**asked)
         filters = Filters(genders=(2,), own_gender=1, today=search.today, own_tags=("tea", "rare"), **asked)
         unknown = 12 if sort_by == 0 else -1 if order == "DESC" else 999_999
