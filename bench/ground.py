@@ -25,6 +25,9 @@ _SECTIONS: dict[str, dict[str, Any]] = {
     "log": {"level": "info", "format": "json"},
 }
 
+_BUFFER_POOL = 1024
+"""MiB: a run writes a million messages and pushes, and is not about reading them from the disk again."""
+
 
 class Ground:
     """What all figures stand on."""
@@ -90,7 +93,7 @@ def laid(cores: Cores) -> Iterator[Ground]:
     servers = PrivateServers()
     with tempfile.TemporaryDirectory(prefix="matcha-bench-") as name:
         folder = Path(name)
-        urls = servers.start(folder / "databases", database=True, redis=True, durable=True)
+        urls = servers.start(folder / "databases", database=True, redis=True, durable=True, buffer_pool=_BUFFER_POOL)
         try:
             assert urls.migrate_url
             asyncio.run(migrate(urls.migrate_url))
