@@ -94,7 +94,8 @@ def population(ground: Ground, users: int) -> Iterator[Population]:
 def _make(folder: Path, users: int) -> None:
     """Make those who are missing, and bring the schema up to date; it takes no time if all are there."""
     folder.mkdir(parents=True, exist_ok=True)
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("MATCHA_")}
+    kept = ("MATCHA_DEMO_PORTRAITS",)
+    clean = {name: value for name, value in os.environ.items() if name in kept or not name.startswith("MATCHA_")}
     clean |= {"MATCHA_SERVER_DATA": str(folder), "MATCHA_DATABASE_BUFFER_POOL": str(BUFFER_POOL)}
     command = (sys.executable, "-m", "server", "demo", "--users", str(users))
     done = subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True, timeout=_PATIENCE, check=False)

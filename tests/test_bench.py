@@ -1,6 +1,7 @@
 """The bench: each figure can be measured, and says what it has to; how fast anything is, is not for tests."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -11,13 +12,17 @@ from bench.figure import Beside, Line, Target, Value, figures, seldom
 from bench.generator import frames
 from bench.machine import ROOT
 from bench.report import entry, page
+from tests.ground.portraits import draw_pool
 
 KEPT = {"lines", "seconds", "date", "commit", "load", "machine"}
 
 
 def measured(folder, *names):
     command = (sys.executable, "-m", "bench", "--tiny", "--results", str(folder / "results.json"), *names)
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    more = {"BENCH_CACHE": str(folder / "people"), "MATCHA_DEMO_PORTRAITS": str(draw_pool(folder / "pool"))}
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | more, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads((folder / "results.json").read_text())["figures"], done.stdout
 

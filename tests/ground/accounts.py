@@ -19,6 +19,8 @@ async def set_state(server: Any, person: Any, state: State) -> None:
     run = server.database.fetch
     await run("UPDATE account SET state = %s WHERE id = %s", int(state), person.id)
     await run("UPDATE profile SET found = 0 WHERE user_id = %s", person.id)
+    await run("DELETE FROM candidate WHERE user_id = %s", person.id)
+    await run("DELETE FROM candidate_tag WHERE user_id = %s", person.id)
     await run("UPDATE user_stream SET auth_epoch = auth_epoch + 1 WHERE user_id = %s", person.id)
     if state is State.DELETED:
         await run("UPDATE pair SET connected = 0 WHERE %s IN (low_id, high_id)", person.id)
