@@ -13,6 +13,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from server import logs
 from server.app import create_app
 from server.clock import Clock
 from server.config import Config
@@ -78,7 +79,9 @@ async def _serve() -> None:
     if isinstance(clock, FakeClock):
         clock.offset = told["offset"]
     _drop_hints(told["drop"])
-    runner = web.AppRunner(create_app(Config.model_validate(told["config"], strict=False), clock=clock))
+    config = Config.model_validate(told["config"], strict=False)
+    logs.configure(config.log)  # not to stdout: nobody reads there, and a pipe that is full stops the process
+    runner = web.AppRunner(create_app(config, clock=clock))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     print(f"http://127.0.0.1:{runner.addresses[0][1]}", flush=True)
