@@ -7,6 +7,7 @@ import pymysql
 import pytest
 
 from sql.driver import Driver
+from tests.ground.recorders import in_background
 
 CONFLICT = pymysql.err.OperationalError(1213, "Deadlock found when trying to get lock; try restarting transaction")
 LOST = pymysql.err.OperationalError(2013, "Lost connection to MySQL server during query")
@@ -15,7 +16,7 @@ _OWN = ("ROLLBACK", "SET autocommit")
 
 
 class Breaker:
-    """Makes the k-th statement from now fail, as the database would; `of` counts only those with this text."""
+    """Makes the k-th statement of events fail, as the database would; `of` counts only those with this text."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.fault: Exception | None = None
@@ -45,7 +46,7 @@ class Breaker:
         return self.fault is not None or self._before is not None
 
     async def _is_due(self, text: str) -> bool:
-        if not self.is_armed or text.startswith(_OWN) or self._of not in text:
+        if not self.is_armed or in_background() or text.startswith(_OWN) or self._of not in text:
             return False
         self._left -= 1
         if self._left == 0 and self._before:

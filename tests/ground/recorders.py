@@ -28,7 +28,7 @@ class SqlRecorder:
         self._text = text = Driver.text
 
         def recording(driver: Driver, template: str, values: Sequence[Any]) -> str:
-            self.statements.append(Statement(template, values, _in_background()))
+            self.statements.append(Statement(template, values, in_background()))
             return text(driver, template, values)
 
         Driver.text = recording  # type: ignore[method-assign]
@@ -38,7 +38,8 @@ class SqlRecorder:
         Driver.text = self._text  # type: ignore[method-assign]
 
 
-def _in_background() -> bool:
+def in_background() -> bool:
+    """Tell whether it is one of the server's own loops that is at work."""
     task = asyncio.current_task()
     return task is not None and getattr(task.get_coro(), "__name__", "") == _forever.__name__
 
