@@ -17,14 +17,29 @@ import pymysql
 from bench.ground import Ground
 from bench.machine import ROOT
 from bench.people import KEY
+from handlers.matching.cells import Cell
 from server.clock import Clock
 from server.embedded import PrivateServers
 from server.outside.tokens import Tokens
+from sql import candidate
 from sql.database import connect_options
 
 BUFFER_POOL = 2048
 """MiB: what a machine for a million people has to spare."""
 _DAYS = 30
+_OTHERS = 5000
+"""So many meet the viewers."""
+_MET, _CONNECTED = 64, range(28, 54)
+"""So many each of them, and which of these are connected; more than a page in each list."""
+_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+_METROPOLIS = 19.4326, -99.1332
+_MOVE = "UPDATE profile SET cell = %s, x = %s, y = %s, z = %s WHERE MOD(user_id, %s) = %s"
+_LIST_BY_CHANCE = "SELECT user_id FROM candidate FORCE INDEX (slot) ORDER BY slot LIMIT %s"
+_INSERT_PAIR = """INSERT IGNORE INTO pair (low_id, high_id, connected, connected_at, active_at, last_seq,
+    low_liked_at, high_liked_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"""
+_INSERT_MESSAGE = """INSERT IGNORE INTO message (low_id, high_id, seq, sender_id, random_id, body, sent_at)
+    VALUES (%s, %s, %s, %s, %s, %s, %s)"""
+_INSERT_VISIT = "INSERT IGNORE INTO visit (user_id, visitor_id, visited_at) VALUES (%s, %s, %s)"
 _PATIENCE = 7200.0
 # What matcha projects do: the distance to everybody, then the nearest.
 _FULL_SCAN = """SELECT user_id FROM profile WHERE found = 1 AND gender = %s ORDER BY 2 * 6371 * ASIN(SQRT(
@@ -44,14 +59,26 @@ class Population:
         tokens = Tokens([KEY], Clock(), session_days=_DAYS, link_hours=1, reset_minutes=1)
         now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
         with self._cursor() as cursor:
-            cursor.execute("SELECT user_id FROM candidate FORCE INDEX (slot) ORDER BY slot LIMIT %s", (count,))
-            begun = [(user_id, secrets.token_urlsafe(16)) for (user_id,) in cursor.fetchall()]
+            cursor.execute(_LIST_BY_CHANCE, (count + _OTHERS,))
+            ids = [user_id for (user_id,) in cursor.fetchall()]
+            begun = [(user_id, secrets.token_urlsafe(16)) for user_id in ids[:count]]
+            _relate(cursor, ids[:count], ids[count:] or ids)
             cursor.executemany(
                 "INSERT INTO session (user_id, id, started_at, last_seen_at, expires_at, agent)"
                 " VALUES (%s, %s, %s, %s, %s, 'bench')",
                 [(*session, now, now, now + timedelta(days=_DAYS)) for session in begun],
             )
         return [{"token": tokens.session(*session)} for session in begun]
+
+    def move_together(self) -> None:
+        """Let all live within three kilometres, in nine cells, as in the heart of a metropolis."""
+        middle = Cell.at(*_METROPOLIS)
+        cells = [Cell(1, middle.row + row, middle.column + column) for row in range(3) for column in range(3)]
+        with self._cursor() as cursor:
+            for number, cell in enumerate(cells):
+                cursor.execute(_MOVE, (cell.id, *cell.vector, len(cells), number))
+            text, values = candidate.WRITE.bind({"first": 0, "last": 2**63, **candidate.CONSTANTS})
+            cursor.execute(text, values)
 
     def full_scan(self, times: int) -> float:
         """Return the milliseconds of a search that looks at everybody."""
@@ -70,16 +97,63 @@ class Population:
             yield cursor
 
 
-def folder_of(users: int) -> Path:
-    """Return where so many people are kept: in BENCH_CACHE, or beside other programs' caches."""
+def _relate(cursor: Any, viewers: list[int], others: list[int]) -> None:
+    """Give viewers likers, visitors, connections, and people whom they like; those of before stay as they are."""
+    met = [
+        (viewer, other, place)
+        for number, viewer in enumerate(viewers)
+        for place in range(_MET)
+        if (other := others[(number * _MET + place) % len(others)]) != viewer
+    ]
+    pairs = [_pair(*one) for one in met]
+    cursor.executemany(_INSERT_PAIR, pairs)
+    talking = [pair for pair in pairs if pair[2]]
+    cursor.executemany(_INSERT_MESSAGE, [(low, high, 1, low, 1, "Hello!", at) for low, high, _, at, *_ in talking])
+    cursor.executemany(_INSERT_VISIT, [(viewer, other, _at(place)) for viewer, other, place in met])
+
+
+def _pair(viewer: int, other: int, place: int) -> tuple[Any, ...]:
+    """Return a row: some like the viewer, the next are connected, the last ones the viewer likes."""
+    is_connected, at = place in _CONNECTED, _at(place)
+    mine = at if place >= _CONNECTED.start else None
+    theirs = at if place < _CONNECTED.stop else None
+    moment = at if is_connected else None
+    sides = (mine, theirs) if viewer < other else (theirs, mine)
+    return min(viewer, other), max(viewer, other), is_connected, moment, moment, int(is_connected), *sides
+
+
+def _at(place: int) -> datetime:
+    return _MOMENT - timedelta(minutes=place)
+
+
+def folder_of(name: str) -> Path:
+    """Return where some people are kept: in BENCH_CACHE, or beside other programs' caches."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("BENCH_CACHE") or Path(cache) / "matcha-bench") / f"people-{users}"
+    return Path(os.environ.get("BENCH_CACHE") or Path(cache) / "matcha-bench") / name
+
+
+@contextmanager
+def metropolis(ground: Ground, users: int) -> Iterator[Population]:
+    """Let so many people live in one place."""
+    folder = folder_of(f"metropolis-{users}")
+    with _kept(ground, folder, users) as people:
+        moved = folder / "moved"
+        if not moved.exists():
+            people.move_together()
+            moved.touch()
+        yield people
 
 
 @contextmanager
 def population(ground: Ground, users: int) -> Iterator[Population]:
-    """Let so many people be there; the first time they are made, in a process of their own, which takes minutes."""
-    folder = folder_of(users)
+    """Let so many people be there, all over the world."""
+    with _kept(ground, folder_of(f"people-{users}"), users) as people:
+        yield people
+
+
+@contextmanager
+def _kept(ground: Ground, folder: Path, users: int) -> Iterator[Population]:
+    """Let people be there; the first time they are made, in a process of their own, which takes minutes."""
     _make(folder, users)
     servers = PrivateServers()
     urls = servers.start(folder, database=True, redis=True, durable=True, buffer_pool=BUFFER_POOL)

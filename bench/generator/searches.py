@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Iterator
 from time import perf_counter
 from typing import Any
 
@@ -62,35 +63,61 @@ async def searches(
     fields: list[dict[str, Any]],
     pages: int,
     at_a_time: int,
+    sockets: int,
 ) -> dict[str, Any]:
-    """Return how long the pages took, what they showed, and what each of these processes used meanwhile."""
-    seekers = [Seeker(await Client.open(port, auth)) for auth in auths]
-    jobs = list(zip(seekers, fields, strict=True))
-    waiting = iter(jobs)
-    times: list[float] = []
-    shown: Counter[str] = Counter()
+    """Return how long the pages took, what they showed, and what each of these processes used meanwhile.
 
-    async def one_after_another() -> None:
-        for seeker, asked in waiting:
-            took, said = await seeker.turn(name, asked, pages)
-            times.append(took)
+    So many sockets are open at a time; what it takes to open them does not count.
+    """
+    run = _Run(name, pages, pids)
+    jobs = list(zip(auths, fields, strict=True))
+    for start in range(0, len(jobs), sockets):
+        some = [(Seeker(await Client.open(port, auth)), asked) for auth, asked in jobs[start : start + sockets]]
+        await run.work(some, at_a_time)
+        for seeker, _ in some:
+            seeker.client.close()
+    return run.result()
+
+
+class _Run:
+    """What came of the searches so far."""
+
+    def __init__(self, name: str, pages: int, pids: dict[str, int]) -> None:
+        self._name, self._pages, self._pids = name, pages, pids
+        self._took: list[tuple[float, dict[str, Any]]] = []
+        self._shown: Counter[str] = Counter(dict.fromkeys(("people", "partial", "empty", "refused"), 0))
+        self._seconds = 0.0
+        self._cpu: dict[str, float] = {}
+
+    async def work(self, jobs: list[tuple[Seeker, dict[str, Any]]], at_a_time: int) -> None:
+        """Let them search, so many at a time."""
+        used, begun = self._used(), perf_counter()
+        waiting = iter(jobs)
+        await asyncio.gather(*(self._one_after_another(waiting) for _ in range(at_a_time)))
+        self._seconds += perf_counter() - begun
+        for name, seconds in self._used().items():
+            self._cpu[name] = self._cpu.get(name, 0.0) + seconds - used[name]
+
+    def _used(self) -> dict[str, float]:
+        return {name: cpu_seconds(pid) for name, pid in self._pids.items()}
+
+    async def _one_after_another(self, jobs: Iterator[tuple[Seeker, dict[str, Any]]]) -> None:
+        for seeker, asked in jobs:
+            took, said = await seeker.turn(self._name, asked, self._pages)
+            self._took.append((took, asked))
             listed = next(value for value in said.values() if isinstance(value, list))
-            shown["people"] += len(listed)
-            shown["partial"] += said.get("partial", False)
-            shown["empty"] += not listed
-            shown["refused"] += said.get("refused", False)
+            self._shown["people"] += len(listed)
+            self._shown["partial"] += said.get("partial", False)
+            self._shown["empty"] += not listed
+            self._shown["refused"] += said.get("refused", False)
 
-    used, begun = {name: cpu_seconds(pid) for name, pid in pids.items()}, perf_counter()
-    await asyncio.gather(*(one_after_another() for _ in range(at_a_time)))
-    seconds = perf_counter() - begun
-    cpu = {name: cpu_seconds(pid) - used[name] for name, pid in pids.items()}
-    for seeker in seekers:
-        seeker.client.close()
-    slowest = sorted(zip(times, (asked for _, asked in jobs), strict=True), key=lambda one: -one[0])[:5]
-    return {
-        "seconds": seconds,
-        "cpu": cpu,
-        "times": spread(times),
-        "shown": shown,
-        "slowest": [[1000 * took, asked] for took, asked in slowest] if at_a_time == 1 else [],
-    }
+    def result(self) -> dict[str, Any]:
+        """Return all of it."""
+        slowest = sorted(self._took, key=lambda one: -one[0])[:5]
+        return {
+            "seconds": self._seconds,
+            "cpu": self._cpu,
+            "times": spread([took for took, _ in self._took]),
+            "shown": self._shown,
+            "slowest": [[1000 * took, asked] for took, asked in slowest],
+        }

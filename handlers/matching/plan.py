@@ -34,6 +34,8 @@ _SHORT_ENOUGH = 30_000
 """A way that is not longer is gone where hardly anybody fits."""
 _CHEAPER = 4
 """So many times as many are looked at in the same time, if what the index knows tells of most that they don't fit."""
+_DEARER = 8
+"""So many times as long it takes to look at somebody whom a tag leads to: all but the tags stands somewhere else."""
 _MORE = 1.5
 """What is expected to fit is taken so much larger, so that one look mostly does."""
 
@@ -201,7 +203,7 @@ class Outlook:
 
     def shortcut(self, *, most: int = _FEW) -> Group | None:
         """Return a way to all who fit that is short enough to look at them all, if there is one."""
-        shortest = min(self._ways(), key=lambda group: group.looked_at, default=None)
+        shortest = min(self._ways(), key=_length, default=None)
         walk = _LEAST * _MORE / self._share  # so many are looked at, if it goes by the order
         return shortest if shortest and shortest.looked_at <= max(most, min(walk, _SHORT_ENOUGH)) else None
 
@@ -313,7 +315,7 @@ class Outlook:
         share = self._share / self._common_share * self._near_share * self._likely[common]
         fitting, keys = self._everybody * share, self._keys_of(common)
         tagged, alike = self._tagged(keys), sum(self._likely[common:])
-        if short and not (keys and tagged <= short.looked_at):
+        if short and not (keys and tagged * _DEARER <= _length(short)):
             there = short.by, short.keys, short.looked_at * max(1 / _CHEAPER, alike)
             return Group("circle", common, common, *there, fitting, there)
         if keys and tagged < self._everybody:
@@ -354,6 +356,11 @@ class Outlook:
         if self._vector is None or bucket is None or bucket == _LAST or not self._everybody:
             return 1.0
         return max(self._circle(bucket)[2], self._sample.rate / 2) / self._everybody
+
+
+def _length(way: Group) -> float:
+    """Return how long it takes to go a way, in people looked at."""
+    return way.looked_at * (_DEARER if way.by == "tag" else 1)
 
 
 def months(age_min: int | None, age_max: int | None, today: date) -> tuple[int, ...]:
