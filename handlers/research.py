@@ -1,20 +1,18 @@
 """research: who might suit, best first."""
 
 import hashlib
-import json
-import struct
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import date, timedelta
 from typing import Any, Literal, NamedTuple
 
 from handlers import access
 from handlers.card import Viewer, list_people
-from handlers.matching import score
+from handlers.matching import pages, score
 from handlers.matching.age import latest_birth
 from handlers.matching.cells import Cell
 from handlers.matching.distance import COSINES, EDGES, Vector, round_up
 from handlers.matching.look import FIRST_POOL, Look, Pool, Seen
-from handlers.matching.plan import Filters, Outlook
+from handlers.matching.outlook import Filters, Outlook
+from handlers.matching.pages import Place
 from server.context import Context
 from server.wire.answers import Card, Found, FunnelStep
 from server.wire.errors import InvalidPayload, Unavailable
@@ -22,9 +20,10 @@ from server.wire.events import Order, event
 from server.wire.fields import ABSENT, Age, Cursor, Kilometres, Limit, Percent, PlaceId, SortBy, Tags
 from sql import quota, research
 from sql.candidate import SLOTS
+from sql.eligible import BUCKETS, FILTERS
 from sql.profile import GENDERS
 from sql.quota import Act
-from sql.research import BUCKETS, FILTERS, UNKNOWN_LAST, Left, Score, Search
+from sql.research import UNKNOWN_LAST, Left, Score, Search
 
 _BEST_FIRST = {0: "desc", 1: "asc", 2: "asc", 3: "desc", 4: "desc"}
 _SCORE = Score(
@@ -44,9 +43,6 @@ _RECENTLY = timedelta(minutes=15)
 
 _PATIENCE = 0.6
 """What part of the time that an event may wait for the database a search takes that finds nobody."""
-
-_MARKS = 450
-"""So many people who were shown last are kept in mind, in four bytes each, for a cursor of 4000 characters at most."""
 
 
 def _in_order(fields: dict[str, Any]) -> None:
@@ -94,8 +90,8 @@ async def find(
     origin = _origin(ctx, place_id) if place_id else None
     direction = _BEST_FIRST[sort_by] if order is ABSENT else order
     asked = _Asked(sort_by, direction.upper(), given, limit)
-    what = _fingerprint(ctx.user_id, asked[:-1], place_id)
-    place = _read(ctx, what, cursor)
+    what = pages.fingerprint(ctx.user_id, asked[:-1], place_id)
+    place = pages.read(ctx.services.tokens, what, cursor) if cursor else Place(ctx.today, None, ())
     await ctx.once("search", lambda: _count(ctx))
     if place_id and not cursor:
         await _travel(ctx, place_id)
@@ -103,11 +99,12 @@ async def find(
     viewer.today, viewer.vector = place.day, origin or viewer.vector
     look = _look(ctx, _search(ctx, viewer, given, place.day), asked)
     page = await _turn(ctx, look, asked, place) if viewer.own.show_online or online is None else _Page([], None, False)
+    ids = [person.user_id for person in page.people]
     is_whole = not cursor and len(page.people) < limit and not page.partial
     funnel, loosen = await _funnel(look, given, len(page.people)) if is_whole else (None, None)
     return Found(
-        users=await _cards(ctx, viewer, page.people, online),
-        cursor=_cursor(ctx, what, place, page) if page.rest else None,
+        users=await _cards(ctx, viewer, ids, online),
+        cursor=place.cursor(ctx.services.tokens, what, page.rest, ids) if page.rest else None,
         distance_max=reach,
         partial=page.partial,
         funnel=funnel,
@@ -122,14 +119,6 @@ class _Asked(NamedTuple):
     order: str
     given: dict[str, Any]
     limit: int
-
-
-class _Place(NamedTuple):
-    """A place in the pages: the day of the first one, by which ages and ties are reckoned, and who was shown before."""
-
-    day: date
-    after: research.Found | Pool | None
-    seen: tuple[int, ...]
 
 
 class _Page(NamedTuple):
@@ -229,14 +218,14 @@ def _look(ctx: Context, search: Search, asked: _Asked) -> Look:
     )
 
 
-async def _turn(ctx: Context, look: Look, asked: _Asked, place: _Place) -> _Page:
+async def _turn(ctx: Context, look: Look, asked: _Asked, place: Place) -> _Page:
     """Return the next page: look on until it is full, nobody is left, or time is short."""
     people: list[research.Found] = []
     rests: list[research.Found | Pool] = []
     after = place.after
     while True:
         seen = await _next(look, asked, after)
-        fitting = await _fitting(ctx, seen.people, place.seen, asked.given.get("online"))
+        fitting = await _fitting(ctx, seen.people, place, asked.given.get("online"))
         people += fitting
         rests += [seen.pool._replace(last=person) if seen.pool else person for person in fitting]
         if len(people) > asked.limit:
@@ -253,11 +242,9 @@ async def _next(look: Look, asked: _Asked, after: research.Found | Pool | None) 
     return await look.list_sorted(asked.sort_by, after, asked.limit + 1)
 
 
-async def _fitting(
-    ctx: Context, rows: list[research.Found], seen: tuple[int, ...], online: bool | None
-) -> list[research.Found]:
+async def _fitting(ctx: Context, rows: list[research.Found], place: Place, online: bool | None) -> list[research.Found]:
     """Return those who were not shown yet, and who are here, or not, as was asked for."""
-    fresh = [row for row in rows if _mark(row.user_id) not in seen]
+    fresh = [row for row in rows if place.is_new(row.user_id)]
     if online is None or not fresh:
         return fresh
     here = await ctx.services.presence.online([row.user_id for row in fresh])
@@ -269,9 +256,8 @@ async def _fitting(
 # -- showing -----------------------------------------------------------------------------------------------------------
 
 
-async def _cards(ctx: Context, viewer: Viewer, people: list[research.Found], online: bool | None) -> list[Card]:
+async def _cards(ctx: Context, viewer: Viewer, ids: list[int], online: bool | None) -> list[Card]:
     """Return their cards, made of the same as the search went by."""
-    ids = [person.user_id for person in people]
     if not ids:
         return []
     _, crowd = await list_people(ctx, ids)
@@ -293,36 +279,3 @@ async def _funnel(look: Look, given: dict[str, Any], shown: int) -> tuple[list[F
     loosest = max(names, key=lambda name: left.without[name], default=None)
     gain = round(left.without[loosest], -1) if loosest else 0
     return steps, FunnelStep(filter=loosest, left=gain) if loosest and gain > round(shown, -1) else None
-
-
-# -- cursors -----------------------------------------------------------------------------------------------------------
-
-
-def _fingerprint(*parts: Any) -> str:
-    """A cursor goes with the same viewer, sort and filters only."""
-    return "research." + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
-
-
-def _read(ctx: Context, what: str, cursor: str | None) -> _Place:
-    if cursor is None:
-        return _Place(ctx.today, None, ())
-    last, pool, day, seen = ctx.services.tokens.read_page(what, cursor)
-    marks = urlsafe_b64decode(seen)
-    found = research.Found(0, *last) if last else None
-    after = Pool(tuple(pool[:2]), tuple(pool[2:]), found) if pool else found
-    return _Place(date.fromisoformat(day), after, struct.unpack(f"<{len(marks) // 4}I", marks))
-
-
-def _cursor(ctx: Context, what: str, place: _Place, page: _Page) -> str:
-    """Return the cursor of the next page; it knows who was shown, who may since have moved on in the order."""
-    rest = page.rest
-    pool = [*rest.placed, *rest.placeless] if isinstance(rest, Pool) else []
-    last = rest.last if isinstance(rest, Pool) else rest
-    seen = [*place.seen, *(_mark(person.user_id) for person in page.people)][-_MARKS:]
-    marks = urlsafe_b64encode(struct.pack(f"<{len(seen)}I", *seen)).decode()
-    return ctx.services.tokens.page(what, [last and last[1:], pool, place.day.isoformat(), marks])
-
-
-def _mark(user_id: int) -> int:
-    """Ids are random: four bytes tell people apart."""
-    return user_id & 0xFFFFFFFF

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from sql.candidate import LEVELS, SLOTS, flavour_of, taste_of
+from sql.eligible import BUCKETS, DOT, ELIGIBLE, FILTERS, INDEXES, PIECES, RANK, SHARED, TIE, VALUES, fits, people
 from sql.statement import Statement, compile_
 from sql.transaction import Tx
 
@@ -109,69 +110,23 @@ class Step(NamedTuple):
         return {prefix + name: value for name, value in bound.items()}
 
 
-BUCKETS, _MANY = 12, 10**9
+_MANY = 10**9
 UNKNOWN_LAST = {"ASC": 999_999, "DESC": -1}
 """The value of those of whom it is not known, by order."""
-INDEXES = ("c1", "c4", "c16", "c64", "c256", "c1024", "born", "fame", "everybody", "tag")
-"""What can be gone by: a grid, the month of birth, fame, nothing, a tag."""
 _NEARER, _FARTHER = 2.0, -2.0
 """More and less than any cosine."""
 
-# Somebody's side of the pair, seen from the viewer.
-_MINE = "CASE WHEN c.`user_id`>%(viewer_id)s THEN r.`low_{0}` ELSE r.`high_{0}` END"
-_TIE = "(c.`slot`^%(key)s)"
-_DOT = "(c.`x`*%(x)s+c.`y`*%(y)s+c.`z`*%(z)s)"
-_SHARED = "+(FIND_IN_SET(%({0})s,{1}.`tags`) IS TRUE)"
-# How many buckets end before there, counted from the last; of those whose place is not known, INTERVAL counts -1.
-_RANK = f"(%(last_rank)s-INTERVAL({_DOT},{','.join(f'%(cosine{n})s' for n in reversed(range(BUCKETS - 1)))}))"
-_VALUES = {
-    1: f"CASE WHEN {_DOT} IS NULL THEN %(unknown_last)s ELSE {_RANK} END",
-    2: "COALESCE(TIMESTAMPDIFF(YEAR,c.`birth_date`,%(today)s),%(unknown_last)s)",
-    3: "c.`fame`",
-    4: f"(%(zero)s{{own_tags* {_SHARED.format('own_tags', 'c')}}})",
-}
-_PIECES = {
-    "age_min": "{born_until? AND c.`birth_date`<=%(born_until)s}",
-    "age_max": "{born_after? AND c.`birth_date`>%(born_after)s}",
-    "distance_max": f"{{reach? AND {_DOT}>=%(reach)s}}",
-    "fame_min": "{fame_min? AND c.`fame`>=%(fame_min)s}",
-    "fame_max": "{fame_max? AND c.`fame`<=%(fame_max)s}",
-    "tags": "{tags* AND FIND_IN_SET(%(tags)s,c.`tags`)}",
-    "common_tags_min": f" AND (%(zero)s{{common_tags* {_SHARED.format('common_tags', 'c')}}})>=%(common_min)s",
-}
-FILTERS = tuple(_PIECES)
-"""The filters that statements know, in the order in which they are told of."""
-
-_ELIGIBLE = (
-    "c.`user_id`<>%(viewer_id)s AND (c.`sex`=%(zero)s OR c.`sex`&%(own_gender)s)"
-    " AND r.`low_blocked_at` IS NULL AND r.`high_blocked_at` IS NULL"
-    f" AND {_MINE.format('liked_at')} IS NULL AND {_MINE.format('passed_at')} IS NULL"
-)
-_MAY_BE_ONLINE = (
-    "{shows_online? AND c.`show_online`=%(shows_online)s}"
-    "{active_after? AND EXISTS (SELECT a.`user_id` FROM `profile` a WHERE a.`user_id`=c.`user_id`"
-    " AND (a.`active_at` IS NULL OR a.`active_at`>=%(active_after)s))}"
-)
-_FITS = (
-    "{wanted_taste? AND c.`taste`&%(wanted_taste)s=%(wanted_taste)s}"
-    f" AND {_ELIGIBLE}{''.join(_PIECES.values())}{_MAY_BE_ONLINE}"
-)
-_PAIR = (
-    " LEFT JOIN `pair` r ON r.`low_id`=LEAST(c.`user_id`,%(viewer_id)s)"
-    " AND r.`high_id`=GREATEST(c.`user_id`,%(viewer_id)s) WHERE "
-)
 # Whoever stands between two places in the order of (bucket of distance, tie); who is in which bucket, cosines tell.
 _BETWEEN = (
-    f" AND {_DOT}>=%(farthest)s{{nearest? AND {_DOT}<%(nearest)s}}"
-    f"{{first_tie? AND ({_DOT}<%(after_first)s OR {_TIE}>=%(first_tie)s)}}"
-    f"{{last_tie? AND ({_DOT}>=%(before_last)s OR {_TIE}<=%(last_tie)s)}}"
+    f" AND {DOT}>=%(farthest)s{{nearest? AND {DOT}<%(nearest)s}}"
+    f"{{first_tie? AND ({DOT}<%(after_first)s OR {TIE}>=%(first_tie)s)}}"
+    f"{{last_tie? AND ({DOT}>=%(before_last)s OR {TIE}<=%(last_tie)s)}}"
 )
 _BETWEEN_RANKS = (
-    f"{{farthest? AND {_DOT}>=%(farthest)s}}{{nearest? AND {_DOT}<%(nearest)s}}{{is_unknown? AND {_DOT} IS NULL}}"
+    f"{{farthest? AND {DOT}>=%(farthest)s}}{{nearest? AND {DOT}<%(nearest)s}}{{is_unknown? AND {DOT} IS NULL}}"
 )
 _BETWEEN_TIES = (
-    "{only_placeless? AND c.`x` IS NULL}"
-    f"{{first_far? AND {_TIE}>=%(first_far)s}}{{last_far? AND {_TIE}<=%(last_far)s}}"
+    f"{{only_placeless? AND c.`x` IS NULL}}{{first_far? AND {TIE}>=%(first_far)s}}{{last_far? AND {TIE}<=%(last_far)s}}"
 )
 
 
@@ -179,32 +134,14 @@ _LIKELY = "{{{1}likely? AND BIT_COUNT({0}&%({1}own)s)+BIT_COUNT({0}&%({1}shared)
 _LIKELY_OF_TAG = _LIKELY.format("k.`taste`", "taste_") + _LIKELY.format("k.`flavour`", "flavour_")
 
 
-def _people(index: str, prefix: str = "") -> str:
-    """Return the people whom an index finds, of whom it is still to be seen whether they are eligible."""
-    keys, genders = f"%({prefix}keys*)s", "c.`gender` IN %(genders*)s"
-    of_slice = f"{{{prefix}low? AND c.`slot` BETWEEN %({prefix}low)s AND %({prefix}high)s}}"
-    if index == "tag":
-        return (
-            "`candidate_tag` k FORCE INDEX (PRIMARY) STRAIGHT_JOIN `candidate` c ON c.`user_id`=k.`user_id`"
-            f"{_PAIR}k.`tags` IN {keys} AND k.{genders[2:]}{of_slice.replace('c.', 'k.')}"
-        )
-    of_index = "" if index == "everybody" else f"c.`{index}` IN {keys} AND "
-    return f"`candidate` c FORCE INDEX (`{index}`){_PAIR}{of_index}{genders}{of_slice}"
-
-
-def _fits(index: str) -> str:
-    """Return the conditions for those whom an index finds; what it knows of them itself need not be looked up."""
-    return _FITS.replace("c.`taste`", "k.`taste`").replace("c.`sex`", "k.`sex`") if index == "tag" else _FITS
-
-
 def _list(index: str, sort: int, order: str) -> Statement:
-    value, beyond = _VALUES[sort], ">" if order == "ASC" else "<"
+    value, beyond = VALUES[sort], ">" if order == "ASC" else "<"
     of_step = _BETWEEN_RANKS if sort == 1 else f" AND {value} BETWEEN %(least)s AND %(most)s"
     if sort == 4:
         of_step = (_LIKELY_OF_TAG if index == "tag" else _LIKELY.format("c.`taste`", "taste_")) + of_step
     return compile_(
-        f"SELECT {'DISTINCT' if index == 'tag' else ''} STRAIGHT_JOIN c.`user_id`,{value} `value`,{_TIE} `tie`"
-        f" FROM {_people(index)}{_fits(index)}{of_step}"
+        f"SELECT {'DISTINCT' if index == 'tag' else ''} STRAIGHT_JOIN c.`user_id`,{value} `value`,{TIE} `tie`"
+        f" FROM {people(index)}{fits(index)}{of_step}"
         f"{{value? HAVING `value`{beyond}%(value)s OR (`value`=%(value)s AND `tie`>%(tie)s)}}"
         f" ORDER BY `value` {order},`tie` LIMIT %(limit)s"
     )
@@ -212,7 +149,7 @@ def _list(index: str, sort: int, order: str) -> Statement:
 
 _POINTS = (
     f"ELT(d.`rank`+%(one)s,{','.join(f'%(near{n})s' for n in range(BUCKETS))},%(near_unknown)s)"
-    f"+LEAST(%(zero)s{{own_tags* {_SHARED.format('own_tags', 'c')}}},%(tags_counted)s)*%(tag)s"
+    f"+LEAST(%(zero)s{{own_tags* {SHARED.format('own_tags', 'c')}}},%(tags_counted)s)*%(tag)s"
     "+c.`fame` DIV %(fame_step)s"
     "+COALESCE(GREATEST(%(zero)s,%(age)s-ABS(TIMESTAMPDIFF(YEAR,c.`birth_date`,%(today)s)-%(own_age)s)),%(age_unknown)s)"
 )
@@ -226,12 +163,12 @@ def _pool(near: str | None, far: str | None, order: str) -> Statement:
     beyond, parts = ">" if order == "ASC" else "<", []
     if near:
         parts.append(
-            f"SELECT STRAIGHT_JOIN c.`user_id`,{_RANK} `rank`,{_TIE} `tie` FROM {_people(near)}{_fits(near)}{_BETWEEN}"
+            f"SELECT STRAIGHT_JOIN c.`user_id`,{RANK} `rank`,{TIE} `tie` FROM {people(near)}{fits(near)}{_BETWEEN}"
             " ORDER BY `rank`,`tie` LIMIT %(pool)s"
         )
     if far:
         parts.append(
-            f"SELECT STRAIGHT_JOIN c.`user_id`,%(buckets)s `rank`,{_TIE} `tie` FROM {_people(far, 'far_')}{_fits(far)}"
+            f"SELECT STRAIGHT_JOIN c.`user_id`,%(buckets)s `rank`,{TIE} `tie` FROM {people(far, 'far_')}{fits(far)}"
             f"{_BETWEEN_TIES} ORDER BY `tie` LIMIT %(far_pool)s"
         )
     both = parts[0] if len(parts) == 1 else f"({parts[0]}) UNION ALL ({parts[1]})"
@@ -254,15 +191,14 @@ def _count(index: str) -> Statement:
     places = range(len(FILTERS))
     kept = [places[: n + 1] for n in places] + [[m for m in places if m != n] for n in places]
     counts = ",".join(f"COUNT(CASE WHEN {' AND '.join(f'd.`f{n}`' for n in some)} THEN %(one)s END)" for some in kept)
-    conditions = ",".join(f"(%(one)s{piece}) `f{n}`" for n, piece in enumerate(_PIECES.values()))
+    conditions = ",".join(f"(%(one)s{piece}) `f{n}`" for n, piece in enumerate(PIECES.values()))
     return compile_(
-        f"SELECT {counts} FROM (SELECT STRAIGHT_JOIN {conditions}"
-        f" FROM {_people(index)} AND {_ELIGIBLE} LIMIT %(many)s) d"
+        f"SELECT {counts} FROM (SELECT STRAIGHT_JOIN {conditions} FROM {people(index)} AND {ELIGIBLE} LIMIT %(many)s) d"
     )
 
 
 _LIST = {
-    (index, sort, order): _list(index, sort, order) for index in INDEXES for sort in _VALUES for order in UNKNOWN_LAST
+    (index, sort, order): _list(index, sort, order) for index in INDEXES for sort in VALUES for order in UNKNOWN_LAST
 }
 _COUNT = {index: _count(index) for index in INDEXES}
 _TOGETHER = [(near, "c1024") for near in (*(f"c{level}" for level in LEVELS), "everybody")]

@@ -5,18 +5,17 @@ import math
 from datetime import UTC, date, datetime
 from functools import partial
 from random import Random
-from types import SimpleNamespace
 
 import pytest
 
-from handlers import research
-from handlers.matching import look, plan
+from handlers.matching import look, pages, plan
 from handlers.matching.age import age_on
 from handlers.matching.cells import Cell
 from handlers.matching.distance import COSINES, EDGES, REACH, bucket
 from handlers.matching.fame import fame_of
 from handlers.matching.grid import LEVEL_OF, beyond, covers, ring
-from handlers.matching.plan import Filters, Outlook
+from handlers.matching.outlook import Filters, Outlook
+from handlers.matching.pages import Place
 from handlers.matching.score import points
 from handlers.research import _SCORE
 from server.app import SERVICES
@@ -37,7 +36,7 @@ PARIS = {"lat": 48.8606, "lon": 2.3376}
 @pytest.fixture
 def in_small_steps(monkeypatch):
     """Let a crowd of some dozens be looked through like one of a million: piece by piece, pool by pool."""
-    for name, value in {"_FEW": 6, "_MANY": 12, "_LEAST": 2, "_AS_WELL": 1}.items():
+    for name, value in {"FEW": 6, "MANY": 12, "LEAST": 2, "AS_WELL": 1}.items():
         monkeypatch.setattr(plan, name, value)
     monkeypatch.setattr(look, "PLACED", 12)
     monkeypatch.setattr(look, "PLACELESS", 4)
@@ -259,7 +258,7 @@ async def test_the_plan_changes_nothing_of_what_is_found(server, people, monkeyp
     ]
     whole = [[card.user_id async for card in bob.research.all(**fields, limit=50)] for fields in asked]
     await server.app[SERVICES].sample.load(server.app[SERVICES].read)
-    for name, value in {"_FEW": 5, "_MANY": 9, "_LEAST": 2, "_AS_WELL": 1}.items():
+    for name, value in {"FEW": 5, "MANY": 9, "LEAST": 2, "AS_WELL": 1}.items():
         monkeypatch.setattr(plan, name, value)
     pieces = [[card.user_id async for card in bob.research.all(**fields, limit=9)] for fields in asked]
     for fields, one, other in zip(asked, whole, pieces, strict=True):
@@ -287,10 +286,9 @@ def test_the_longest_cursor_is_one_that_a_client_may_send():
     draw, last = Random(3), 13 * SLOTS - 1
     tokens = Tokens(["k" * 32], Clock(), session_days=1, link_hours=1, reset_minutes=1)
     pool = look.Pool((last, last), (last, last), Found(2**53 - 1, 100, SLOTS - 1))
-    place = research._Place(date(2026, 1, 1), None, tuple(draw.getrandbits(32) for _ in range(research._MARKS)))
-    page = research._Page([Found(draw.getrandbits(53), 100, SLOTS - 1) for _ in range(50)], pool, False)
-    ctx = SimpleNamespace(services=SimpleNamespace(tokens=tokens))
-    assert len(research._cursor(ctx, "research." + "f" * 32, place, page)) <= 4000
+    place = Place(date(2026, 1, 1), None, tuple(draw.getrandbits(32) for _ in range(pages._MARKS)))
+    shown = [draw.getrandbits(53) for _ in range(50)]
+    assert len(place.cursor(tokens, "research." + "f" * 32, pool, shown)) <= 4000
 
 
 # -- fame --------------------------------------------------------------------------------------------------------------

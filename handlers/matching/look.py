@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from handlers.matching.plan import Group, Outlook, Stretch, bounds_of, followed, stretch
+from handlers.matching.outlook import Outlook
+from handlers.matching.plan import Group, Stretch, bounds_of, followed, stretch
 from sql import research
 from sql.candidate import LEVELS, SLOTS
-from sql.research import BUCKETS, Found, Left, Search, Step
+from sql.eligible import BUCKETS
+from sql.research import Found, Left, Search, Step
 from sql.transaction import Tx
 
 PLACED, PLACELESS = 120, 30

@@ -1,4 +1,4 @@
-"""How to look people up: which index to go by, and how much of it in one go.
+"""How to look people up: how many of them in one go.
 
 What is found does not depend on it, only how long that takes. Groups stand in the order that was asked for; within one,
 people come by tie. A tie is somebody's slot with some bits turned over, the same ones for all, so that all ties of an
@@ -7,36 +7,22 @@ many it has.
 """
 
 import math
-from collections.abc import Callable, Collection, Sequence
-from datetime import date
+from collections.abc import Callable, Sequence
 from functools import cache
-from itertools import combinations
 from typing import Any, NamedTuple
 
-from handlers.matching.age import latest_birth
-from handlers.matching.distance import EDGES, Vector
-from handlers.matching.grid import LEVEL_OF, area_share, beyond, covers, ring
-from server.ephemeral.sample import Sample, kinds_of
-from sql.candidate import NOWHERE, SLOTS, key_of
+from sql.candidate import SLOTS
 from sql.research import Step
 
-_FEW = 4000
+FEW = 4000
 """So many people are looked at in one go without thinking about it."""
-_MANY = 16_000
+MANY = 16_000
 """More are not looked at in one go."""
-_SOME = 2000
-"""So many are counted to know how many fit of all."""
-_AS_WELL = 1000
+AS_WELL = 1000
 """So many more are looked at sooner than it takes to look again."""
-_LEAST = 100
+LEAST = 100
 """Fewer are not looked for: each look takes its time."""
-_SHORT_ENOUGH = 30_000
-"""A way that is not longer is gone where hardly anybody fits."""
-_CHEAPER = 4
-"""So many times as many are looked at in the same time, if what the index knows tells of most that they don't fit."""
-_DEARER = 8
-"""So many times as long it takes to look at somebody whom a tag leads to: all but the tags stands somewhere else."""
-_MORE = 1.5
+MORE = 1.5
 """What is expected to fit is taken so much larger, so that one look mostly does."""
 
 
@@ -105,8 +91,8 @@ def stretch(groups: Sequence[Group], at: int, tie: int, *, wanted: int, key: int
     if group.least < group.most:  # not in the order of ties
         return Stretch(_joined([group]), at + 1, 0)
     many, fitting = max(group.looked_at, 1e-9), max(group.fitting, 1e-9)
-    share = max(wanted * _MORE / fitting, min(_LEAST * _MORE / fitting, _AS_WELL / many))
-    share = min(share, _MANY / many, 1.0)
+    share = max(wanted * MORE / fitting, min(LEAST * MORE / fitting, AS_WELL / many))
+    share = min(share, MANY / many, 1.0)
     size = SLOTS >> max(0, math.floor(-math.log2(share)))
     block = tie // size
     low = (block ^ (key // size)) * size
@@ -127,8 +113,8 @@ def _whole_groups(groups: Sequence[Group], at: int, wanted: int) -> int:
             looked_at += group.looked_at
         fitting += group.fitting
         is_apart = end > at and (group.kind == "alone" or group.kind != groups[at].kind)
-        is_too_much = fitting > _MORE * wanted and looked_at - before > _AS_WELL
-        if is_apart or looked_at > _FEW or is_too_much:
+        is_too_much = fitting > MORE * wanted and looked_at - before > AS_WELL
+        if is_apart or looked_at > FEW or is_too_much:
             break
         end += 1
     return end
@@ -144,244 +130,3 @@ def _joined(groups: Sequence[Group]) -> Step:
     if len(groups) > 1 and largest.joined:
         by, keys, _ = largest.joined
     return Step(by, keys, least=least, most=most)
-
-
-class Filters(NamedTuple):
-    """What bounds those who are looked for, as far as it matters here."""
-
-    genders: tuple[int, ...]
-    own_gender: int
-    today: date
-    age_min: int | None = None
-    age_max: int | None = None
-    bucket: int | None = None
-    """The last bucket of distance within reach."""
-    fame_min: int | None = None
-    fame_max: int | None = None
-    tags: tuple[str, ...] = ()
-    own_tags: tuple[str, ...] = ()
-    common_min: int = 0
-    online: bool = False
-
-
-_AGES = range(18, 121)
-_HERE = 0.05
-"""What share of all is expected to be here."""
-_MOST_PEOPLE = 0.3
-"""Where so large a share of those who are found is wanted, there is no need to look more closely."""
-_LAST = len(EDGES) - 1
-_ALL = -(10**6), 10**6
-
-
-class Outlook:
-    """What there is to go by for one search, and how many people that leads to."""
-
-    def __init__(self, sample: Sample, filters: Filters, vector: Vector | None, unknown: int) -> None:
-        """`unknown`: the value of those of whom it is not known."""
-        self._sample = sample
-        self._filters = filters
-        self._vector = vector
-        self._unknown = unknown
-        self._kinds = kinds_of(filters.genders, filters.own_gender)
-        self._everybody = sample.everybody(self._kinds)
-        self._months = months(filters.age_min, filters.age_max, filters.today)
-        self._fame = tuple(range(filters.fame_min or 0, (100 if filters.fame_max is None else filters.fame_max) + 1))
-        self._age_share = sample.share(sample.born, self._months) if self._months else 1.0
-        self._fame_share = sample.share(sample.fame, self._fame) if len(self._fame) <= 100 else 1.0
-        self._tag_share = math.prod(sample.share(sample.tags, (tag,)) for tag in filters.tags)
-        self._likely = _distribution([sample.share(sample.tags, (tag,)) for tag in filters.own_tags])
-        self._common_share = sum(self._likely[filters.common_min :]) or 1e-6
-
-    @property
-    def is_in_vain(self) -> bool:
-        """Tell whether nobody can fit: a distance is asked for of somebody who has no place to measure from."""
-        return self._vector is None and self._filters.bucket is not None
-
-    @property
-    def _share(self) -> float:
-        return self._age_share * self._fame_share * self._tag_share * self._common_share * self._here_share
-
-    def shortcut(self, *, most: int = _FEW) -> Group | None:
-        """Return a way to all who fit that is short enough to look at them all, if there is one."""
-        shortest = min(self._ways(), key=_length, default=None)
-        walk = _LEAST * _MORE / self._share  # so many are looked at, if it goes by the order
-        return shortest if shortest and shortest.looked_at <= max(most, min(walk, _SHORT_ENOUGH)) else None
-
-    def everybody(self) -> tuple[Step, int]:
-        """Return some of all people, drawn by chance, and how many times as many there are."""
-        times = 1 << max(0, math.ceil(math.log2(max(self._everybody, 1.0) / _SOME)))
-        return Step("everybody", (), 0, SLOTS // times - 1), times
-
-    def _ways(self) -> list[Group]:
-        """Return whatever leads to all who fit."""
-        filters = self._filters
-        keys = [key_of(*two) for two in combinations(filters.tags, 2)] or [key_of(tag) for tag in filters.tags]
-        ways = [self._way("tag", (key,), self._tagged((key,))) for key in keys]
-        if self._vector and filters.bucket is not None and filters.bucket < _LAST:
-            ways.append(self._way(*self._circle(filters.bucket)))
-        if self._months:
-            ways.append(self._way("born", self._months, self._everybody * self._age_share))
-        if len(self._fame) <= 100:
-            ways.append(self._way("fame", self._fame, self._everybody * self._fame_share))
-        return ways
-
-    @staticmethod
-    def _way(index: str, keys: tuple[object, ...], people: float) -> Group:
-        return Group("alone", *_ALL, index, keys, people, 0.0)
-
-    def _circle(self, bucket: int) -> tuple[str, tuple[int, ...], float]:
-        assert self._vector is not None
-        cells, level = covers(self._vector)[bucket], LEVEL_OF[bucket]
-        return f"c{level}", cells, self._sample.people(level, cells, self._kinds)
-
-    def by_distance(self) -> Sequence[Group]:
-        """Return a group for each bucket of distance within reach, nearest first; nobody's distance may be known."""
-        if self._vector is None:
-            return []
-        last = _LAST if self._filters.bucket is None else self._filters.bucket
-        return Groups([(bucket, bucket) for bucket in range(last + 1)], self._at_distance)
-
-    def _at_distance(self, bucket: int) -> Group:
-        inside = self._within(bucket - 1) if bucket else 0.0
-        if bucket == _LAST:
-            return self._far(max(self._everybody - inside, 0.0))
-        circle = by, cells, people = self._circle(bucket)
-        fitting = max(self._within(bucket) - inside, 0.0)
-        if people > _FEW:
-            by, cells, people = self._ring(bucket, LEVEL_OF[bucket])
-            if people > _FEW and fitting < people * _MOST_PEOPLE and LEVEL_OF[bucket] > 1:
-                by, cells, people = self._ring(bucket, LEVEL_OF[bucket] // 4)  # most of them live farther inside
-        return Group("circle", bucket, bucket, by, cells, people, fitting * self._share, circle)
-
-    def _within(self, bucket: int) -> float:
-        """Return about how many people there are within the circle of a bucket."""
-        _, cells, people = self._circle(bucket)
-        return people * area_share(bucket, len(cells))
-
-    def _ring(self, bucket: int, level: int) -> tuple[str, tuple[int, ...], float]:
-        assert self._vector is not None
-        cells = ring(self._vector, bucket, level)
-        return f"c{level}", cells, self._sample.people(level, cells, self._kinds)
-
-    def _far(self, people: float) -> Group:
-        """Return the group of those beyond the last circle: by all cells there are, if it has but few of all people."""
-        assert self._vector is not None
-        if people > self._everybody * _MOST_PEOPLE:
-            return Group("alone", _LAST, _LAST, "everybody", (), self._everybody, people * self._share)
-        return Group("alone", _LAST, _LAST, f"c{LEVEL_OF[-1]}", beyond(self._vector), people, people * self._share)
-
-    def of_unknown_distance(self) -> list[Group]:
-        """Return the group of those whose distance is not known; everybody, if that is so for the viewer."""
-        if self._filters.bucket is not None:
-            return []
-        if self._vector is None:
-            people = self._everybody
-            return [Group("alone", self._unknown, self._unknown, "everybody", (), people, people * self._share)]
-        people = self._sample.people(1024, (NOWHERE,), self._kinds)
-        return [Group("alone", self._unknown, self._unknown, "c1024", (NOWHERE,), people, people * self._share)]
-
-    def by_age(self) -> list[Group]:
-        """Return a group for each age that fits, youngest first."""
-        filters, share = self._filters, self._fame_share * self._tag_share * self._common_share * self._near_share
-        groups = []
-        for age in range(filters.age_min or _AGES[0], (filters.age_max or _AGES[-1]) + 1):
-            keys = months(age, age, filters.today)
-            people = self._everybody * self._sample.share(self._sample.born, keys)
-            groups.append(Group("list", age, age, "born", keys, people, people * share))
-        return groups
-
-    def of_unknown_age(self) -> list[Group]:
-        """Return the group of those whose age is not known, which no filter lets through."""
-        if self._months:
-            return []
-        people = self._everybody * self._sample.share(self._sample.born, (0,))
-        return [Group("alone", self._unknown, self._unknown, "born", (0,), people, people * self._share)]
-
-    def by_fame(self) -> list[Group]:
-        """Return a group for each fame that fits, least first."""
-        groups, share = [], self._share / self._fame_share * self._near_share
-        for fame in self._fame:
-            people = self._everybody * self._sample.share(self._sample.fame, (fame,))
-            groups.append(Group("list", fame, fame, "fame", (fame,), people, people * share))
-        return groups
-
-    def by_common_tags(self, short: Group | None = None) -> list[Group]:
-        """Return a group for each number of common tags, most first; all by a shortcut, if there is one."""
-        fewest = max(self._filters.common_min, len({*self._filters.tags} & {*self._filters.own_tags}))
-        return [self._with_common(common, short) for common in range(len(self._filters.own_tags), fewest - 1, -1)]
-
-    def _with_common(self, common: int, short: Group | None) -> Group:
-        """Return the group of those with so many common tags."""
-        share = self._share / self._common_share * self._near_share * self._likely[common]
-        fitting, keys = self._everybody * share, self._keys_of(common)
-        tagged, alike = self._tagged(keys), sum(self._likely[common:])
-        if short and not (keys and tagged * _DEARER <= _length(short)):
-            there = short.by, short.keys, short.looked_at * max(1 / _CHEAPER, alike)
-            return Group("circle", common, common, *there, fitting, there)
-        if keys and tagged < self._everybody:
-            there = "tag", keys, max(tagged / _CHEAPER, min(tagged, self._everybody * alike))
-            return Group("common", common, common, *there, fitting, there)
-        return Group("alone", common, common, "everybody", (), self._everybody, fitting)
-
-    def _keys_of(self, common: int) -> tuple[int, ...]:
-        """Return what finds all who have at least so many of the own tags, and a tag that is asked for, if one is.
-
-        Of any n tags, whoever has k has one of the n-k+1 that fewest people have, and two of the n-k+2.
-        """
-        uses = self._sample.tags.__getitem__
-        own = sorted(self._filters.own_tags, key=uses)
-        if not self._filters.tags:
-            if common < 2:
-                return tuple(key_of(tag) for tag in own) * common
-            return tuple(key_of(*two) for two in combinations(own[: len(own) - common + 2], 2))
-        wanted = min(self._filters.tags, key=uses)
-        others = [tag for tag in own if tag != wanted]
-        fewest = common - len(own) + len(others)
-        if fewest < 1:
-            return (key_of(wanted),)
-        return tuple(key_of(wanted, tag) for tag in others[: len(others) - fewest + 1])
-
-    def _tagged(self, keys: Collection[int]) -> float:
-        """Return about how many times one finds people by these keys."""
-        return self._sample.tagged(keys) * self._everybody / max(self._sample.everybody_at_all, 1.0)
-
-    @property
-    def _here_share(self) -> float:
-        return _HERE if self._filters.online else 1.0
-
-    @property
-    def _near_share(self) -> float:
-        """What share of all is within reach."""
-        bucket = self._filters.bucket
-        if self._vector is None or bucket is None or bucket == _LAST or not self._everybody:
-            return 1.0
-        return max(self._circle(bucket)[2], self._sample.rate / 2) / self._everybody
-
-
-def _length(way: Group) -> float:
-    """Return how long it takes to go a way, in people looked at."""
-    return way.looked_at * (_DEARER if way.by == "tag" else 1)
-
-
-def months(age_min: int | None, age_max: int | None, today: date) -> tuple[int, ...]:
-    """Return the months of birth of those of these ages, as numbers; none, if no age is asked for."""
-    if age_min is None and age_max is None:
-        return ()
-    last = _month(latest_birth(age_min or _AGES[0], today))
-    first = _month(latest_birth((age_max or _AGES[-1]) + 1, today))
-    return tuple(range(first, last + 1))
-
-
-def _month(day: date) -> int:
-    return day.year * 12 + day.month
-
-
-def _distribution(shares: Sequence[float]) -> list[float]:
-    """Return how likely it is that none, one, two … of these come together, were they independent."""
-    likely = [1.0]
-    for share in shares:
-        likely = [
-            (likely[n] if n < len(likely) else 0.0) * (1 - share) + (likely[n - 1] * share if n else 0.0)
-            for n in range(len(likely) + 1)
-        ]
-    return likely
