@@ -1,5 +1,6 @@
 -- How many people with active accounts use a tag; written with each change of that. What begins with one letter is too
 -- much to sort: `initial` finds it in the order in which it is shown.
+-- Databases before MariaDB 10.8 and MySQL 8.0 take no notice of DESC, and sort all the same.
 CREATE TABLE IF NOT EXISTS tag_use (
     tag VARCHAR(32) NOT NULL,
     initial VARCHAR(1) NOT NULL,
