@@ -2,23 +2,15 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from enum import IntEnum
 from typing import NamedTuple
 
 from pypika import MySQLQuery
 
+from sql import tag
+from sql.state import State as State
 from sql.statement import LIMIT, P, compile_, each, share
 from sql.tables import account
 from sql.transaction import Tx
-
-
-class State(IntEnum):
-    """What an account may do; only ACTIVE ones exist for others."""
-
-    UNVERIFIED = 0
-    ACTIVE = 1
-    BANNED = 2
-    DELETED = 3
 
 
 class Account(NamedTuple):
@@ -169,8 +161,9 @@ async def insert(
 
 
 async def update_state(tx: Tx, *, id: int, state: State) -> None:
-    """Set what the account may do."""
-    await tx.write(_UPDATE_STATE, id=id, state=state)
+    """Set what the account may do; the caller holds it."""
+    async with tag.counted(tx, user_id=id):
+        tx.post(_UPDATE_STATE, id=id, state=state)
 
 
 async def update_login(tx: Tx, *, id: int, login: str) -> None:

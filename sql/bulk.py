@@ -5,13 +5,14 @@ takes files from its clients, which ours never does. No check is turned off: the
 twice, and with so few commits durability costs next to nothing.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence, Set
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import pymysql
 
-from sql import candidate
+from sql import candidate, tag
 from sql.account import State
 from sql.database import connect_options
 from sql.place import Town
@@ -125,6 +126,9 @@ class Bulk:
             first, last = rows.profile[0][0], rows.profile[-1][0]
             self._run(candidate.WRITE, first=first, last=last, **candidate.CONSTANTS)
             self._run(candidate.WRITE_TAGS, first=first, last=last, **candidate.CONSTANTS)
+        used = Counter(name for _, name, _ in rows.profile_tag)
+        for chunk in _chunks(tag.changes(used)):  # last: whoever takes one of these tags waits until the commit
+            self._run(tag.COUNT, rows=chunk)
         self._driver.commit()  # a failure there is one of the connection, and nothing of it is kept
 
     def _run(self, statement: Statement, **values: Any) -> list[tuple[Any, ...]]:

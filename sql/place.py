@@ -51,13 +51,15 @@ _LIST_AFTER = compile_(
     .orderby(town.id)
     .limit(LIMIT)
 )
-# A range of the primary key, which holds all that is asked of it; not LIKE: every character stands for itself.
-_LIST_BY_PREFIX = compile_(
+# Ranges of keys that hold all that is asked of them; not LIKE: every character stands for itself.
+_LARGEST = (
     "SELECT t.`id`,t.`name`,t.`country` FROM"
-    " (SELECT DISTINCT `town_id`,`population` FROM `town_name` WHERE `name`>=%(first)s AND `name`<%(last)s"
+    " (SELECT DISTINCT `town_id`,`population` FROM `town_name` WHERE {}"
     " ORDER BY `population` DESC,`town_id` LIMIT %(limit)s) n"
     " JOIN `town` t ON t.`id`=n.`town_id` ORDER BY n.`population` DESC,t.`id`"
 )
+_LIST_BY_INITIAL = compile_(_LARGEST.format("`initial`=%(prefix)s"))
+_LIST_BY_PREFIX = compile_(_LARGEST.format("`name`>=%(prefix)s AND `name`<%(last)s"))
 _GET_EDITION = compile_(MySQLQuery.from_(town_edition).select(town_edition.edition).where(town_edition.id == P("id")))
 _BEGIN_EDITION = compile_(
     "INSERT INTO `town_edition` (`id`,`edition`) VALUES (%(id)s,%(edition)s) ON DUPLICATE KEY UPDATE `id`=`id`"
@@ -68,7 +70,7 @@ _LOCK_EDITION = compile_(
 _SET_EDITION = compile_("UPDATE `town_edition` SET `edition`=%(edition)s WHERE `id`=%(id)s")
 _DELETE = [compile_(f"DELETE FROM `{table}`") for table in ("town", "town_name")]
 _INSERT = insert_rows("town", Town._fields)
-_INSERT_NAMES = insert_rows("town_name", Name._fields)
+_INSERT_NAMES = insert_rows("town_name", [*Name._fields, "initial"])
 
 
 async def list_after(tx: Tx, *, after: int, limit: int) -> list[Town]:
@@ -78,7 +80,9 @@ async def list_after(tx: Tx, *, after: int, limit: int) -> list[Town]:
 
 async def list_by_prefix(tx: Tx, *, prefix: str, limit: int) -> list[Suggestion]:
     """Return the largest towns that have a name which begins so, folded."""
-    return await tx.many(_LIST_BY_PREFIX, Suggestion, first=prefix, last=prefix + _AFTER_ALL, limit=limit)
+    if len(prefix) == 1:
+        return await tx.many(_LIST_BY_INITIAL, Suggestion, prefix=prefix, limit=limit)
+    return await tx.many(_LIST_BY_PREFIX, Suggestion, prefix=prefix, last=prefix + _AFTER_ALL, limit=limit)
 
 
 async def get_edition(tx: Tx) -> str | None:
@@ -101,5 +105,6 @@ async def replace(tx: Tx, *, edition: str, towns: list[Town], names: list[Name])
     for start in range(0, len(towns), _ROWS):
         await tx.write(_INSERT, rows=towns[start : start + _ROWS])
     for start in range(0, len(names), _ROWS):
-        await tx.write(_INSERT_NAMES, rows=names[start : start + _ROWS])
+        rows = [(*name, name.name[:1]) for name in names[start : start + _ROWS]]
+        await tx.write(_INSERT_NAMES, rows=rows)
     await tx.write(_SET_EDITION, id=_ONLY, edition=edition)

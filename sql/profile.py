@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from pypika import MySQLQuery
 
-from sql import candidate
+from sql import candidate, tag
 from sql.account import State
 from sql.statement import P, compile_, each, insert_rows
 from sql.tables import account, profile, profile_tag
@@ -179,14 +179,16 @@ async def refresh_found(tx: Tx, *, user_id: int) -> None:
 
 
 async def replace_tags(tx: Tx, *, user_id: int, tags: list[str]) -> None:
-    """Set the tags of a person, in this order."""
-    await tx.write(_DELETE_TAGS, user_id=user_id)
-    if tags:
-        await tx.write(_INSERT_TAGS, rows=[(user_id, tag, position) for position, tag in enumerate(tags)])
+    """Set the tags of a person, in this order; the caller holds the account."""
+    async with tag.counted(tx, user_id=user_id):
+        tx.post(_DELETE_TAGS, user_id=user_id)
+        if tags:
+            tx.post(_INSERT_TAGS, rows=[(user_id, name, position) for position, name in enumerate(tags)])
 
 
 async def delete(tx: Tx, *, user_id: int) -> None:
-    """Drop a profile and its tags."""
-    await tx.write(_DELETE_TAGS, user_id=user_id)
+    """Drop a profile and its tags; the caller holds the account."""
+    async with tag.counted(tx, user_id=user_id):
+        tx.post(_DELETE_TAGS, user_id=user_id)
     await tx.write(_DELETE, user_id=user_id)
     await candidate.refresh(tx, first=user_id, last=user_id)

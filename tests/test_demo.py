@@ -282,6 +282,9 @@ async def test_made_again_they_are_not_made_twice_and_more_are_added(server: Any
     assert await made(server, BLOCK + 100) == BLOCK - 200
     assert (await server.database.fetch("SELECT id, login FROM account ORDER BY id"))[:300] == everybody
     assert await count(server, "message") == messages, "the story is told once"
+    live = "SELECT tag, LEFT(tag, 1), COUNT(*) FROM profile_tag GROUP BY tag ORDER BY tag"
+    kept = "SELECT tag, initial, people FROM tag_use ORDER BY tag"
+    assert await server.database.fetch(kept) == await server.database.fetch(live)
     hashes = await server.database.fetch("SELECT DISTINCT password_hash FROM account")
     assert len(hashes) == 1
 

@@ -295,8 +295,8 @@ async def test_a_schema_that_is_newer_older_or_half_there(look, private_servers)
     newer = "INSERT INTO migration VALUES (99, 'x')", "DELETE FROM migration WHERE version = 99"
     async with alteration(urls, *newer):
         assert "at version 99" in (await only(database.schema, look())).what
-    async with alteration(urls, "DELETE FROM migration WHERE version = 4", "INSERT INTO migration VALUES (4, 'x')"):
-        assert "is at version 3 of " in (await only(database.schema, look())).what
+    async with alteration(urls, "DELETE FROM migration WHERE version = 5", "INSERT INTO migration VALUES (5, 'x')"):
+        assert "is at version 4 of " in (await only(database.schema, look())).what
     async with alteration(urls, "RENAME TABLE visit TO visit_", "RENAME TABLE visit_ TO visit"):
         assert (await only(database.schema, look())).what == "Tables are missing: visit."
 

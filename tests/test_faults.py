@@ -118,7 +118,7 @@ async def test_a_fault_at_any_statement_of_a_send_leaves_it_done_once(server, co
 @pytest.mark.config(delivery={"tail_interval": 600.0})
 async def test_a_handler_that_breaks_is_one_answer_and_a_line_in_the_log(server, connected, breaker):
     alice, _ = connected
-    breaker.arm(1, pymysql.err.ProgrammingError(1064, "You have an error in your SQL syntax"), of="COUNT(*) `people`")
+    breaker.arm(1, pymysql.err.ProgrammingError(1064, "You have an error in your SQL syntax"), of="FROM `tag_use`")
     with pytest.raises(MatchaError) as refusal:
         await alice.tag.complete("te")
     assert refusal.value.name == "internal"

@@ -3,6 +3,8 @@
 import asyncio
 import math
 import unicodedata
+from collections import defaultdict
+from datetime import UTC, datetime
 from random import Random
 
 import pytest
@@ -12,9 +14,11 @@ from handlers.matching.cells import Cell
 from server.app import SERVICES
 from server.outside import towns
 from server.outside.places import LARGE, Places, folded
+from sql import place
 from sql.database import Database
 from sql.migration import migrate
 from sql.place import Town
+from sql.transaction import Budget, Tx
 
 PARIS, LYON, MOSCOW = 2988507, 2996944, 524901
 
@@ -121,6 +125,7 @@ async def test_the_whole_table_is_loaded_once_also_by_two_processes_at_a_time(pr
         known = await database.fetch("SELECT name FROM town_name WHERE town_id = %s", MOSCOW)
         assert {("moscow",), ("москва",), ("moskva",), ("moscou",)} <= set(known)
         assert ("mow",) not in known, "the code of an airport"
+        await check_beginnings(database)
         await database.fetch("DELETE FROM town WHERE id = %s", PARIS)
         await towns.load(owner)
         assert (count - 1,) in await database.fetch("SELECT COUNT(*) FROM town"), "the second time costs nothing"
@@ -133,9 +138,54 @@ async def test_the_whole_table_is_loaded_once_also_by_two_processes_at_a_time(pr
         database.close()
 
 
+async def check_beginnings(database):
+    """Every letter that there is, and some longer beginnings, against all the names."""
+    names = await database.fetch("SELECT name, town_id, population FROM town_name")
+    sizes = {town_id: population for _, town_id, population in names}
+    begun = defaultdict(set)
+    for name, town_id, _ in names:
+        for length in (1, 2, 3):
+            begun[name[:length]].add(town_id)
+    letters = [prefix for prefix in begun if len(prefix) == 1]
+    longer = Random(1).sample(sorted(begun.keys() - letters), 100)
+    assert {"a", "z", "м", "ю", "'"} < set(letters) and len(letters) > 60
+    tx = Tx(database, now=datetime.now(UTC), budget=Budget(60))
+    for prefix in [*letters, *longer, "東", "%", "_"]:
+        largest = sorted(begun[prefix], key=lambda town_id: (-sizes[town_id], town_id))[:20]
+        found = await place.list_by_prefix(tx, prefix=prefix, limit=20)
+        assert [town.place_id for town in found] == largest, prefix
+
+
 async def test_what_keeps_the_towns_from_being_loaded_is_told_in_words():
     with pytest.raises(towns.TownsError, match="could not be loaded"):
         await towns.load_apart("mysql://nobody@localhost:1/nowhere")
+
+
+async def test_every_statement_goes_by_its_index_and_looks_at_few_names(empty_world):
+    database = Database(empty_world.database_url, size=1)
+    await database.fetch("ANALYZE TABLE town, town_name")
+    for statement, values, key in (
+        (place._LIST_BY_INITIAL, {"prefix": "s"}, "initial"),
+        (place._LIST_BY_PREFIX, {"prefix": "mosc", "last": "mosc\U0010ffff"}, "PRIMARY"),
+    ):
+        text, bound = statement.bind(values | {"limit": 20})
+        plan = {row[2]: row for row in await database.fetch(f"EXPLAIN {text}", *bound)}
+        assert plan["t"][3] == "eq_ref"
+        kind, chosen, rows, extra = (plan["town_name"][column] for column in (3, 5, 8, 9))
+        assert (kind, chosen) == ("ref" if key == "initial" else "range", key)
+        assert "temporary" not in extra if key == "initial" else int(rows) < 100, (rows, extra)
+    tx = Tx(database, now=datetime.now(UTC), budget=Budget(60))
+    for letter in "sma":
+        before = await names_read(database)
+        assert len(await place.list_by_prefix(tx, prefix=letter, limit=20)) == 20
+        assert await names_read(database) - before < 500, letter
+    database.close()
+
+
+async def names_read(database):
+    """What is read of an index one by one."""
+    [(_, count)] = await database.fetch("SHOW SESSION STATUS LIKE 'Handler_read_next'")
+    return int(count)
 
 
 # -- places ------------------------------------------------------------------------------------------------------------

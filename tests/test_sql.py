@@ -135,6 +135,32 @@ async def test_what_waits_is_counted_by_index_whoever_else_has_something_waiting
             assert int(rows_read) <= 210, row
 
 
+async def test_a_database_with_people_and_towns_is_brought_up_to_date(empty_world):
+    """As it was before version 5; and once more, as after a run that was cut off at its end."""
+    url = empty_world.migrate_url.replace("/matcha?", "/older?")
+    await migrate(url)
+    database = Database(url, timeout=30)
+    try:
+        await database.fetch("DROP TABLE tag_use")
+        await database.fetch("ALTER TABLE town_name DROP KEY initial, DROP COLUMN initial")
+        columns = "id,login,password_hash,state,language,created_at"
+        await database.fetch(f"INSERT INTO account ({columns}) SELECT seq,seq,'',seq<8,'en',NOW() FROM seq_1_to_9")
+        await database.fetch("INSERT INTO profile_tag SELECT id,'tea',0 FROM account")
+        await database.fetch("INSERT INTO profile_tag SELECT id,'чай',1 FROM account WHERE id > 6")
+        await database.fetch("INSERT INTO profile_tag SELECT id,'golf',1 FROM account WHERE id > 7")
+        await database.fetch("INSERT INTO town_name VALUES ('moscow', 1, 9), ('москва', 1, 9)")
+        for _ in range(2):
+            await database.fetch("DELETE FROM migration WHERE version = 5")
+            await migrate(url)
+            used = await database.fetch("SELECT tag, initial, people FROM tag_use ORDER BY tag")
+            assert used == [("tea", "t", 7), ("чай", "ч", 1)]
+            names = await database.fetch("SELECT name, initial, population FROM town_name ORDER BY name")
+            assert names == [("moscow", "m", 9), ("москва", "м", 9)]
+    finally:
+        await database.fetch("DROP DATABASE older")
+        database.close()
+
+
 async def test_migrations_are_applied_once_and_a_newer_database_is_refused(empty_world):
     await migrate(empty_world.migrate_url)
     database = Database(empty_world.migrate_url)

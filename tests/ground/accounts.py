@@ -17,6 +17,11 @@ class State(IntEnum):
 async def set_state(server: Any, person: Any, state: State) -> None:
     """Ban or delete somebody as another process would: in the database, which is all that the server can see of it."""
     run = server.database.fetch
+    await run(
+        "UPDATE tag_use u JOIN profile_tag t ON t.tag = u.tag JOIN account a ON a.id = t.user_id"
+        " SET u.people = u.people - 1 WHERE a.id = %s AND a.state = 1",
+        person.id,
+    )
     await run("UPDATE account SET state = %s WHERE id = %s", int(state), person.id)
     await run("UPDATE profile SET found = 0 WHERE user_id = %s", person.id)
     await run("DELETE FROM candidate WHERE user_id = %s", person.id)

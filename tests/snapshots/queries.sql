@@ -14,6 +14,7 @@ DELETE FROM `popularity` WHERE `user_id` IN (%s)×n AND `day`<%s
 DELETE FROM `profile_tag` WHERE `user_id`=%s
 DELETE FROM `profile` WHERE `user_id`=%s
 DELETE FROM `session` WHERE `expires_at`<=%s ORDER BY `expires_at` LIMIT %s
+DELETE FROM `tag_use` WHERE `tag`=%s AND `people`<=%s
 DELETE FROM `town_name`
 DELETE FROM `town`
 DELETE FROM `user_event` LIMIT %s
@@ -22,7 +23,7 @@ DELETE FROM `user_event` WHERE `user_id`=%s AND `seq`<=%s
 DELETE FROM `user_stream` WHERE `user_id`=%s
 DELETE FROM `visit` WHERE `user_id`=%s AND `visitor_id`=%s
 DELETE c FROM `candidate` c LEFT JOIN `profile` p ON p.`user_id`=c.`user_id` WHERE c.`user_id` BETWEEN %s AND %s AND (p.`found` IS NULL OR p.`found`=%s)
-DROP TABLE IF EXISTS `account`,`block`,`candidate`,`candidate_tag`,`link`,`message`,`migration`,`migration_lease`,`moderation_case`,`notification`,`nudge`,`outbox`,`pair`,`photo`,`photo_look`,`photo_trash`,`popularity`,`profile`,`profile_tag`,`quota`,`reminder`,`report`,`session`,`town`,`town_edition`,`town_name`,`user_event`,`user_stream`,`visit`
+DROP TABLE IF EXISTS `account`,`block`,`candidate`,`candidate_tag`,`link`,`message`,`migration`,`migration_lease`,`moderation_case`,`notification`,`nudge`,`outbox`,`pair`,`photo`,`photo_look`,`photo_trash`,`popularity`,`profile`,`profile_tag`,`quota`,`reminder`,`report`,`session`,`tag_use`,`town`,`town_edition`,`town_name`,`user_event`,`user_stream`,`visit`
 INSERT INTO `account` (`id`,`login`,`mail`,`mail_key`,`password_hash`,`language`,`created_at`,`state`) VALUES (%s,%s,%s,%s,%s,%s,%s,%s)×n
 INSERT INTO `account` (`id`,`login`,`mail`,`mail_key`,`password_hash`,`state`,`language`,`created_at`) VALUES (%s,%s,%s,%s,%s,%s,%s,%s)
 INSERT INTO `block` (`user_id`,`other_id`,`login`,`blocked_at`) VALUES (%s,%s,%s,%s)
@@ -52,8 +53,9 @@ INSERT INTO `quota` (`user_id`,`day`,`kind`,`target_id`,`used`) VALUES (%s,%s,%s
 INSERT INTO `reminder` (`user_id`,`due_at`) VALUES (%s,%s)×n ON DUPLICATE KEY UPDATE `due_at`=COALESCE(`due_at`,VALUES(`due_at`))
 INSERT INTO `report` (`user_id`,`reporter_id`,`id`,`reason`,`comment`,`reported_at`,`aged`) VALUES (%s,%s,%s,%s,%s,%s,%s) ON DUPLICATE KEY UPDATE `id`=`id`
 INSERT INTO `session` (`user_id`,`id`,`started_at`,`last_seen_at`,`expires_at`,`agent`) VALUES (%s,%s,%s,%s,%s,%s)
+INSERT INTO `tag_use` (`tag`,`initial`,`people`) VALUES (%s,%s,%s)×n ON DUPLICATE KEY UPDATE `people`=`people`+VALUES(`people`)
 INSERT INTO `town_edition` (`id`,`edition`) VALUES (%s,%s) ON DUPLICATE KEY UPDATE `id`=`id`
-INSERT INTO `town_name` (`name`,`town_id`,`population`) VALUES (%s,%s,%s)×n
+INSERT INTO `town_name` (`name`,`town_id`,`population`,`initial`) VALUES (%s,%s,%s,%s)×n
 INSERT INTO `town` (`id`,`name`,`country`,`population`,`lat`,`lon`) VALUES (%s,%s,%s,%s,%s,%s)×n
 INSERT INTO `user_event` (`user_id`,`seq`,`kind`,`other_id`,`number`,`by_id`,`at`) VALUES (%s,%s,%s,%s,%s,%s,%s)×n
 INSERT INTO `user_stream` (`user_id`) VALUES %s×n
@@ -274,6 +276,8 @@ SELECT `session`.`user_id`,`session`.`id`,`session`.`expires_at`,`session`.`last
 SELECT `session`.`user_id`,`session`.`id`,`session`.`expires_at`,`session`.`last_seen_at`,`session`.`ended_at`,`account`.`state`,`user_stream`.`auth_epoch`,`user_stream`.`last_seq`,`user_stream`.`purged_seq` FROM `session` JOIN `account` ON `account`.`id`=`session`.`user_id` JOIN `user_stream` ON `user_stream`.`user_id`=`session`.`user_id` WHERE `session`.`user_id`=%s AND `session`.`id`=%s
 SELECT `table_name` FROM `information_schema`.`tables` WHERE `table_schema`=DATABASE()
 SELECT `table_name`,`engine`,`table_collation` FROM `information_schema`.`tables` WHERE `table_schema`=DATABASE() ORDER BY `table_name`
+SELECT `tag`,`people` FROM `tag_use` WHERE `initial`=%s AND `people`>=%s ORDER BY `people` DESC,`tag` LIMIT %s
+SELECT `tag`,`people` FROM `tag_use` WHERE `tag`>=%s AND `tag`<%s AND `people`>=%s ORDER BY `people` DESC,`tag` LIMIT %s
 SELECT `used` FROM `quota` WHERE `user_id`=%s AND `day`=%s AND `kind`=%s AND `target_id`=%s FOR UPDATE
 SELECT `user_id` FROM `candidate` WHERE `user_id`=%s
 SELECT `user_id` FROM `profile` WHERE `found`=%s ORDER BY `user_id` DESC LIMIT %s
@@ -297,8 +301,9 @@ SELECT n.`kind`,n.`other_id`,n.`count`,n.`seq`,n.`at`,n.`is_read` FROM `notifica
 SELECT n.`kind`,n.`other_id`,n.`count`,n.`seq`,n.`at`,n.`is_read` FROM `notification` n WHERE n.`user_id`=%s AND (n.`kind`,n.`other_id`) IN ((%s,%s))×n
 SELECT n.`user_id`,n.`kind`,n.`other_id`,r.`due_at` IS NOT NULL FROM `notification` n FORCE INDEX (PRIMARY) LEFT JOIN `reminder` r ON r.`user_id`=n.`user_id` WHERE n.`is_read`=%s AND (n.`user_id`,n.`kind`,n.`other_id`) IN ((%s,%s,%s))×n FOR UPDATE
 SELECT s.`user_id`,s.`last_seq`,s.`purged_seq`,(SELECT MAX(e.`seq`) FROM `user_event` e WHERE e.`user_id`=s.`user_id` AND e.`seq`<=s.`purged_seq`+%s AND e.`at`<%s) FROM `user_stream` s WHERE s.`user_id`>%s ORDER BY s.`user_id` LIMIT %s
+SELECT t.`id`,t.`name`,t.`country` FROM (SELECT DISTINCT `town_id`,`population` FROM `town_name` WHERE `initial`=%s ORDER BY `population` DESC,`town_id` LIMIT %s) n JOIN `town` t ON t.`id`=n.`town_id` ORDER BY n.`population` DESC,t.`id`
 SELECT t.`id`,t.`name`,t.`country` FROM (SELECT DISTINCT `town_id`,`population` FROM `town_name` WHERE `name`>=%s AND `name`<%s ORDER BY `population` DESC,`town_id` LIMIT %s) n JOIN `town` t ON t.`id`=n.`town_id` ORDER BY n.`population` DESC,t.`id`
-SELECT t.`tag`,COUNT(*) `people` FROM `profile_tag` t JOIN `account` a ON a.`id`=t.`user_id` WHERE t.`tag`>=%s AND t.`tag`<%s AND a.`state`=%s GROUP BY t.`tag` HAVING COUNT(*)>=%s ORDER BY `people` DESC,t.`tag` LIMIT %s
+SELECT t.`tag` FROM `account` a JOIN `profile_tag` t ON t.`user_id`=a.`id` WHERE a.`id`=%s AND a.`state`=%s
 SHOW GLOBAL VARIABLES WHERE `variable_name` IN (%s)×n
 SHOW SESSION VARIABLES WHERE `variable_name` IN (%s)×n
 UPDATE `account` SET `language`=%s WHERE `id`=%s
