@@ -55,6 +55,14 @@ class Seen(NamedTuple):
     c1024: int
     sex: int
     slot: int
+    x: float | None
+    y: float | None
+    z: float | None
+
+    @property
+    def kind(self) -> int:
+        """Gender times 8 plus those sought."""
+        return self.gender * 8 + self.sex
 
     @property
     def cells(self) -> tuple[int, ...]:

@@ -9,6 +9,9 @@ BUCKETS = 12
 INDEXES = ("c1", "c4", "c16", "c64", "c256", "c1024", "born", "fame", "everybody", "tag")
 """What can be gone by: a grid, the month of birth, fame, nothing, a tag."""
 
+OUTSIDE = "outside"
+"""By everybody but those in some cells of 4 km."""
+
 # Somebody's side of the pair, seen from the viewer.
 _MINE = "CASE WHEN c.`user_id`>%(viewer_id)s THEN r.`low_{0}` ELSE r.`high_{0}` END"
 
@@ -77,6 +80,8 @@ def people(index: str, prefix: str = "") -> str:
             "`candidate_tag` k FORCE INDEX (PRIMARY) STRAIGHT_JOIN `candidate` c ON c.`user_id`=k.`user_id`"
             f"{_PAIR}k.`tags` IN {keys} AND k.{genders[2:]}{of_slice.replace('c.', 'k.')}"
         )
+    if index == OUTSIDE:
+        return f"`candidate` c FORCE INDEX (`c4`){_PAIR}c.`c4` NOT IN {keys} AND {genders}{of_slice}"
     of_index = "" if index == "everybody" else f"c.`{index}` IN {keys} AND "
     return f"`candidate` c FORCE INDEX (`{index}`){_PAIR}{of_index}{genders}{of_slice}"
 

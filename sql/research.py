@@ -6,7 +6,21 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from sql.candidate import LEVELS, SLOTS, flavour_of, taste_of
-from sql.eligible import BUCKETS, DOT, ELIGIBLE, FILTERS, INDEXES, PIECES, RANK, SHARED, TIE, VALUES, fits, people
+from sql.eligible import (
+    BUCKETS,
+    DOT,
+    ELIGIBLE,
+    FILTERS,
+    INDEXES,
+    OUTSIDE,
+    PIECES,
+    RANK,
+    SHARED,
+    TIE,
+    VALUES,
+    fits,
+    people,
+)
 from sql.statement import Statement, compile_
 from sql.transaction import Tx
 
@@ -96,7 +110,7 @@ class Step(NamedTuple):
     """
 
     by: str
-    """One of `INDEXES`."""
+    """One of `INDEXES`, or `OUTSIDE`."""
     keys: tuple[Any, ...]
     low: int = 0
     high: int = SLOTS - 1
@@ -199,7 +213,7 @@ def _count(index: str) -> Statement:
 
 _LIST = {
     (index, sort, order): _list(index, sort, order) for index in INDEXES for sort in VALUES for order in UNKNOWN_LAST
-}
+} | {(OUTSIDE, 1, order): _list(OUTSIDE, 1, order) for order in UNKNOWN_LAST}
 _COUNT = {index: _count(index) for index in INDEXES}
 _TOGETHER = [(near, "c1024") for near in (*(f"c{level}" for level in LEVELS), "everybody")]
 _POOL = {

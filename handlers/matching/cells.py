@@ -6,7 +6,7 @@ coarser one and no border cuts a sliver off; all of one edge have the same area 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 EARTH_KM = 6371.0088
@@ -17,6 +17,9 @@ COARSEST = 16
 
 _TOWN = 100_000
 """Where so many people live around, cells are finest: a square kilometre holds some hundreds of them."""
+
+_WIDER = 1.3
+"""So many times as far east and west lie cells that are in reach, at most; at a pole, all around."""
 
 _ROWS = round(math.pi * EARTH_KM / COARSEST)
 
@@ -74,3 +77,16 @@ def _columns(edge: int, row: int) -> int:
     """Return how many columns a row has: that of 16 km which it is part of is cut evenly."""
     finer = COARSEST // edge
     return finer * max(1, round(2 * _ROWS * math.sin(math.pi * (row // finer + 0.5) / _ROWS)))
+
+
+def cells_around(middle: tuple[float, float, float], kilometres: float) -> Iterator[Cell]:
+    """Yield all cells, of whatever edge, whose middles may be so near to that of another one, and some more."""
+    lat, lon = math.degrees(math.asin(max(-1.0, min(1.0, middle[2])))), math.degrees(math.atan2(middle[1], middle[0]))
+    is_at_a_pole = math.radians(90 - abs(lat)) * EARTH_KM < 4 * (kilometres + COARSEST)
+    for edge in (1, 4, COARSEST):
+        own, steps = Cell.at(lat, lon, edge), math.ceil(kilometres / edge) + 1
+        for row in range(max(0, own.row - steps), min(_ROWS * COARSEST // edge - 1, own.row + steps) + 1):
+            columns = _columns(edge, row)
+            own_column = int((lon + 180) / 360 * columns)
+            width = columns // 2 if is_at_a_pole else min(math.ceil(_WIDER * steps), columns // 2)
+            yield from (Cell(edge, row, (own_column + step) % columns) for step in range(-width, width + 1))

@@ -7,8 +7,8 @@ the circle, never less.
 import math
 from functools import cache, lru_cache
 
-from handlers.matching.cells import EARTH_KM
-from handlers.matching.distance import EDGES, REACH, Vector
+from handlers.matching.cells import EARTH_KM, cells_around
+from handlers.matching.distance import COSINES, EDGES, REACH, Vector
 from sql.candidate import LEVELS, ROW, ROWS
 
 LEVEL_OF = (1, 1, 4, 4, 16, 16, 64, 64, 256, 256, 1024)
@@ -16,6 +16,9 @@ LEVEL_OF = (1, 1, 4, 4, 16, 16, 64, 64, 256, 256, 1024)
 
 _HALF_DIAGONAL = 0.9
 """More than half the diagonal of a cell, in edges: cells near the poles are a little wider than high."""
+
+_ROUNDING = 1e-13
+"""More than floats differ, as cosines and as parts of the earth's circumference; less than any cell measures."""
 
 _SLACK, _SLACK_KM = 1.002, 0.01
 """What circles are drawn larger by, so that no rounding of floats leaves anybody out."""
@@ -38,6 +41,29 @@ def ring(middle: Vector, bucket: int, level: int) -> tuple[int, ...]:
 
 
 @lru_cache(4096)
+def spots(middle: Vector, bucket: int) -> tuple[int, ...]:
+    """Return the cells of 1 km that may hold somebody in a bucket: those with the middle of a cell to be snapped to.
+
+    A ring takes whatever cells it touches. Where many live in one of them, that they live farther inside is worth
+    knowing.
+    """
+    nearest = COSINES[bucket - 1] + _ROUNDING if bucket else math.inf
+    found: dict[int, None] = {}
+    for cell in cells_around(middle, REACH[bucket]):
+        vector = cell.vector
+        if COSINES[bucket] - _ROUNDING <= sum(a * b for a, b in zip(middle, vector, strict=True)) < nearest:
+            found |= dict.fromkeys(_cells_at(vector, 1))
+    return tuple(found)
+
+
+@lru_cache(4096)
+def inner(middle: Vector, bucket: int, level: int) -> tuple[int, ...]:
+    """Return the cells of a level that lie wholly in the circle of a bucket."""
+    cells = _cover(middle, REACH[bucket], level)
+    return tuple(cell for cell in cells if _is_inside(middle, REACH[bucket], level, cell))
+
+
+@lru_cache(4096)
 def beyond(middle: Vector) -> tuple[int, ...]:
     """Return the largest cells that may hold somebody in the last bucket."""
     return tuple(cell for cell in _all_cells(LEVELS[-1]) if not _is_inside(middle, REACH[-1], LEVELS[-1], cell))
@@ -50,6 +76,23 @@ def _is_inside(middle: Vector, reach: float, level: int, cell: int) -> bool:
         return False
     one = _middle_of(level, cell)
     return sum(a * b for a, b in zip(middle, one, strict=True)) > math.cos(angle)
+
+
+def _cells_at(vector: Vector, level: int) -> set[int]:
+    """Return the cell around a spot; if it is at a border, also the other one, as rounding may have it."""
+    count = ROWS[level]
+    rows = _rounded(math.asin(max(-1.0, min(1.0, vector[2]))) / math.pi + 0.5, count)
+    lon = math.atan2(vector[1], vector[0]) / math.tau + 0.5
+    return {
+        row * ROW + column % columns
+        for row in rows
+        for columns in [_count_columns(row, count)]
+        for column in _rounded(lon, columns)
+    }
+
+
+def _rounded(share: float, count: int) -> set[int]:
+    return {min(int((share + error) * count), count - 1) for error in (-_ROUNDING, _ROUNDING)}
 
 
 def _middle_of(level: int, cell: int) -> Vector:

@@ -75,9 +75,10 @@ class Look:
         """Return the next so many in an order by value and tie."""
         groups, found = self._groups(sort_by), list[Found]()
         at, tie = _begin(groups, after) if after else (0, 0)
+        looks = 0
         while at < len(groups):
             limit = wanted - len(found)
-            planned = stretch(groups, at, tie, wanted=limit, key=self._search.key)
+            planned = stretch(groups, at, tie, wanted=limit, key=self._search.key, looks=looks)
             found += await research.list_found(
                 self._tx,
                 search=self._search,
@@ -89,6 +90,7 @@ class Look:
             )
             if len(found) == wanted:
                 return Seen(found, found[-1])
+            looks = looks + 1 if planned.end == at else 0
             at, tie = planned.end, planned.end_tie
             if self.is_late(found) and at < len(groups):
                 return Seen(found, Found(0, bounds_of(groups)[at][0], tie - 1), partial=True)
@@ -104,15 +106,11 @@ class Look:
             return groups if self._order == "DESC" else groups[::-1]
         if short is not None:
             return [short]
-        known, unknown = {
-            1: (outlook.by_distance, outlook.of_unknown_distance),
-            2: (outlook.by_age, outlook.of_unknown_age),
-            3: (outlook.by_fame, list[Group]),
-        }[sort_by]
-        last = list(unknown())
-        if self._order == "DESC":
-            return [*known()[::-1], *last]
-        return followed(known(), last)
+        if sort_by == 1:
+            known = outlook.by_distance() if self._order == "ASC" else outlook.farthest_first()
+            return followed(known, outlook.of_unknown_distance())
+        by_value = outlook.by_age() if sort_by == 2 else outlook.by_fame()
+        return [*by_value[:: 1 if self._order == "ASC" else -1], *(outlook.of_unknown_age() if sort_by == 2 else [])]
 
     # -- what the filters leave ----------------------------------------------------------------------------------------
 
@@ -203,6 +201,7 @@ class _Part:
         self._left = most
         self._most = most
         self._at, self._tie = _begin(groups, Found(0, *divmod(self._start, SLOTS))) if self._start >= 0 else (0, 0)
+        self._looks = 0
         self._planned: Stretch | None = None
         self.is_cut = False
         """Whether it ends there for want of time."""
@@ -224,7 +223,8 @@ class _Part:
         """Return the next step; none if it is done."""
         if self.is_done:
             return None
-        self._planned = planned = stretch(self._groups, self._at, self._tie, wanted=min(self.left, self._most), key=key)
+        wanted = min(self.left, self._most)
+        self._planned = planned = stretch(self._groups, self._at, self._tie, wanted=wanted, key=key, looks=self._looks)
         last = _place(self._groups, planned.end, planned.end_tie) - 1
         first = max(self._start + 1, _place(self._groups, self._at, self._tie))
         return planned.step._replace(least=first, most=last if self._end is None else min(last, self._end))
@@ -237,6 +237,7 @@ class _Part:
         if self._end is None and self._left <= 0:
             self.end = last
             return
+        self._looks = self._looks + 1 if self._planned.end == self._at else 0
         self._at, self._tie = self._planned.end, self._planned.end_tie
         self._see()
 

@@ -3,16 +3,18 @@
 import math
 from collections.abc import Collection, Sequence
 from datetime import date
+from functools import cached_property
 from itertools import combinations
 from typing import NamedTuple
 
 from handlers.matching import plan
 from handlers.matching.age import latest_birth
-from handlers.matching.distance import EDGES, Vector
-from handlers.matching.grid import LEVEL_OF, area_share, beyond, covers, ring
-from handlers.matching.plan import Group, Groups
+from handlers.matching.distance import COSINES, EDGES, Vector
+from handlers.matching.grid import LEVEL_OF, area_share, beyond, covers, inner, ring, spots
+from handlers.matching.plan import Group, Groups, followed
 from server.ephemeral.sample import Sample, kinds_of
 from sql.candidate import NOWHERE, SLOTS, key_of
+from sql.eligible import OUTSIDE
 from sql.research import Step
 
 _SOME = 2000
@@ -29,6 +31,10 @@ _HERE = 0.05
 _MOST_PEOPLE = 0.3
 """Where so large a share of those who are found is wanted, there is no need to look more closely."""
 _LAST = len(EDGES) - 1
+_NEAR = 2
+"""The last bucket that has but few cells of 1 km."""
+_AROUND = range(3, 6)
+"""The buckets around a town or a metropolis."""
 _ALL = -(10**6), 10**6
 
 
@@ -118,7 +124,27 @@ class Outlook:
         last = _LAST if self._filters.bucket is None else self._filters.bucket
         return Groups([(bucket, bucket) for bucket in range(last + 1)], self._at_distance)
 
+    def farthest_first(self) -> Sequence[Group]:
+        """Return the same, farthest first; where hardly anybody lives outside of one place, all of these as one."""
+        groups = self.by_distance()
+        for bucket in _AROUND:
+            if (outside := self._outside(bucket, len(groups) - 1)) is not None:
+                return followed([outside], groups[bucket::-1])
+        return groups[::-1]
+
+    def _outside(self, bucket: int, last: int) -> Group | None:
+        """Return the group of all beyond a circle, if these are few and those within many."""
+        if self._vector is None or last <= bucket or self._circle(bucket)[2] <= plan.FEW:
+            return None
+        within = inner(self._vector, bucket, 4)
+        elsewhere = self._sample.people(4, (*within, NOWHERE), self._kinds)
+        people = self._everybody - elsewhere
+        if people > plan.FEW:
+            return None
+        return Group("alone", bucket + 1, last, OUTSIDE, (*within, NOWHERE), people, people * self._share)
+
     def _at_distance(self, bucket: int) -> Group:
+        assert self._vector is not None
         inside = self._within(bucket - 1) if bucket else 0.0
         if bucket == _LAST:
             return self._far(max(self._everybody - inside, 0.0))
@@ -126,14 +152,23 @@ class Outlook:
         fitting = max(self._within(bucket) - inside, 0.0)
         if people > plan.FEW:
             by, cells, people = self._ring(bucket, LEVEL_OF[bucket])
-            if people > plan.FEW and fitting < people * _MOST_PEOPLE and LEVEL_OF[bucket] > 1:
-                by, cells, people = self._ring(bucket, LEVEL_OF[bucket] // 4)  # most of them live farther inside
+            if people > plan.FEW and fitting < people * _MOST_PEOPLE:  # most of them live farther inside
+                by, cells, people = self._ring(bucket, max(1, LEVEL_OF[bucket] // 4))
+            if people > plan.FEW and fitting < people * _MOST_PEOPLE and bucket <= _NEAR:
+                cells = spots(self._vector, bucket)
+                people = self._sample.people(1, cells, self._kinds)
         return Group("circle", bucket, bucket, by, cells, people, fitting * self._share, circle)
 
     def _within(self, bucket: int) -> float:
         """Return about how many people there are within the circle of a bucket."""
         _, cells, people = self._circle(bucket)
-        return people * area_share(bucket, len(cells))
+        return people * area_share(bucket, len(cells)) if people <= plan.FEW else self._near[bucket]
+
+    @cached_property
+    def _near(self) -> list[float]:
+        """About how many people there are within each circle: wherever in their cells they crowd."""
+        assert self._vector is not None
+        return self._sample.within(self._vector, COSINES, self._kinds)
 
     def _ring(self, bucket: int, level: int) -> tuple[str, tuple[int, ...], float]:
         assert self._vector is not None

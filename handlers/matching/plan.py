@@ -26,6 +26,10 @@ MORE = 1.5
 """What is expected to fit is taken so much larger, so that one look mostly does."""
 
 
+_BOLDER = 4
+"""So many times as much is looked at if there were fewer than expected."""
+
+
 class Group(NamedTuple):
     """People with one value, or with several in a row: whom an index finds by these keys."""
 
@@ -55,10 +59,11 @@ class Groups(Sequence[Group]):
         return len(self.bounds)
 
     def __getitem__(self, at: Any) -> Any:
-        """Return one, or some."""
-        return (
-            [self[one] for one in range(len(self))[at]] if isinstance(at, slice) else self._make(range(len(self))[at])
-        )
+        """Return one, or some, which are not made yet either."""
+        if not isinstance(at, slice):
+            return self._make(range(len(self))[at])
+        places = range(len(self))[at]
+        return Groups([self.bounds[place] for place in places], lambda place: self._make(places[place]))
 
 
 def bounds_of(groups: Sequence[Group]) -> list[tuple[int, int]]:
@@ -82,8 +87,8 @@ class Stretch(NamedTuple):
     """The tie to go on with there."""
 
 
-def stretch(groups: Sequence[Group], at: int, tie: int, *, wanted: int, key: int) -> Stretch:
-    """Return what to look at next to find so many."""
+def stretch(groups: Sequence[Group], at: int, tie: int, *, wanted: int, key: int, looks: int = 0) -> Stretch:
+    """Return what to look at next to find so many; after some looks at a group in vain, more of it each time."""
     end = at if tie else _whole_groups(groups, at, wanted)
     if end > at:
         return Stretch(_joined(groups[at:end]), end, 0)
@@ -92,8 +97,10 @@ def stretch(groups: Sequence[Group], at: int, tie: int, *, wanted: int, key: int
         return Stretch(_joined([group]), at + 1, 0)
     many, fitting = max(group.looked_at, 1e-9), max(group.fitting, 1e-9)
     share = max(wanted * MORE / fitting, min(LEAST * MORE / fitting, AS_WELL / many))
-    share = min(share, MANY / many, 1.0)
+    share = min(share * _BOLDER**looks, MANY / many, 1.0)
     size = SLOTS >> max(0, math.floor(-math.log2(share)))
+    if looks:
+        size = min(size, tie & -tie)  # what was looked at ends here
     block = tie // size
     low = (block ^ (key // size)) * size
     step = Step(group.by, group.keys, low, low + size - 1, group.least, group.most)

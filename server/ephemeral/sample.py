@@ -3,9 +3,12 @@
 Nothing that anybody is shown depends on it; it tells only how much to look at in one go. Empty, it tells of nobody.
 """
 
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sql import candidate
 from sql.candidate import LEVELS, SLOTS, Seen, keys_of
@@ -28,25 +31,31 @@ class Sample:
         """Of tags, and of two together."""
         self._cells: dict[int, dict[int, dict[int, int]]] = {level: {} for level in LEVELS}
         """By level and cell: how many of each kind."""
+        self._points: dict[int, NDArray[np.float64]] = {}
+        """By kind: where they are, as rows of unit vectors."""
 
     async def load(self, read: Callable[[Callable[..., Awaitable[Any]]], Awaitable[Any]]) -> None:
         """Draw a sample anew: all of those with the least slots, fewer of them the more people there are."""
         drawn, below, after, count = Sample(), SLOTS, 0, 0
+        points: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
         while page := await read(
             lambda tx, after=after, below=below: candidate.list_sample(tx, after=after, below=below, limit=_PAGE)
         ):
             drawn._count(page)
+            for one in page:
+                if one.x is not None:
+                    points[one.kind].append((one.x, one.y, one.z))
             count += len(page)
             after = page[-1].slot
             if count >= _PEOPLE:
                 below = after
         drawn.rate = SLOTS / below
+        drawn._points = {kind: np.array(rows) for kind, rows in points.items()}
         vars(self).update(vars(drawn))
 
     def _count(self, seen: Iterable[Seen]) -> None:
         for one in seen:
-            kind = one.gender * 8 + one.sex
-            self.kinds[kind] += 1
+            self.kinds[one.kind] += 1
             self.born[one.born] += 1
             self.fame[one.fame] += 1
             tags = one.tags.split(",") if one.tags else []
@@ -54,7 +63,7 @@ class Sample:
             self._keys.update(keys_of(tags))
             for level, cell in zip(LEVELS, one.cells, strict=True):
                 there = self._cells[level].setdefault(cell, {})
-                there[kind] = there.get(kind, 0) + 1
+                there[one.kind] = there.get(one.kind, 0) + 1
 
     def people(self, level: int, cells: Iterable[int], kinds: Iterable[int]) -> float:
         """Return about how many people of these kinds there are in these cells."""
@@ -63,6 +72,12 @@ class Sample:
             if (there := populated.get(cell)) is not None:
                 count += sum(number for kind, number in there.items() if kind in wanted)
         return self.rate * count
+
+    def within(self, middle: Sequence[float], cosines: Iterable[float], kinds: Iterable[int]) -> list[float]:
+        """Return about how many people of these kinds there are within each of these angles of a unit vector."""
+        points = [self._points[kind] for kind in kinds if kind in self._points]
+        near = np.concatenate(points) @ np.array(middle) if points else np.empty(0)
+        return [self.rate * int(np.count_nonzero(near >= cosine)) for cosine in cosines]
 
     def tagged(self, keys: Iterable[int]) -> float:
         """Return about how many times people have one of these tags, or two."""
