@@ -64,7 +64,7 @@ async def test_the_statements_of_a_batch_are_as_many_as_those_of_one(circle, soc
         sends = [send(sockets[one, to], to, 3) for one, to in ((alice, bob), (carol, bob), (mallory, bob))]
         for answer in await asyncio.gather(*sends):
             ok(answer)
-    assert len(many.statements) <= 2 * len(one.statements), "two shards at most"
+    assert len(many.statements) <= 2 * len(one.statements), "two batches at most"
 
 
 async def test_one_that_cannot_be_written_hurts_nobody_else(circle, sockets, empty_world):
