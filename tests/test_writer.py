@@ -188,7 +188,7 @@ async def test_a_second_batch_is_begun_only_when_many_wait_and_never_of_what_the
     assert len(batches) == 2
     go.set()
     await asyncio.gather(*waiting)
-    assert [key for batch in batches for key in batch if key[0] == "first"] == [("first", number) for number in range(3)]
+    assert [number for batch in batches for key, number in batch if key == "first"] == [0, 1, 2]
 
 
 class Numbered(NamedTuple):
