@@ -327,7 +327,7 @@ async def transact(
             if attempt == _ATTEMPTS:
                 raise DatabaseDown(str(fault)) from fault
             database.retries[fault.kind if isinstance(fault, Conflict) else "lost"] += 1
-            await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))
         finally:
             await tx.rollback()
+        await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # only now: nobody waits for what it has locked
     raise AssertionError("unreachable")
