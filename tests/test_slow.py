@@ -71,6 +71,17 @@ async def test_who_takes_nothing_for_too_long_is_told_so(server, talking, theirs
         await socket.close()
 
 
+async def test_who_missed_more_than_fits_is_fed_bit_by_bit(server, talking):
+    """All of it at once would look as if the reader were too slow to be kept, however fast they are."""
+    alice, bob = talking
+    start = (await bob.sync.since(None)).cursor
+    for _ in range(80):
+        await alice.message.send(bob.id, "🍵" * 4000)
+    async with await RawSocket.open(server.url, auth={"token": bob.token, "cursor": start}) as socket:
+        await socket.push("message/new", seq=start + 80)
+        assert [push.data["seq"] for push in socket.pushes] == list(range(start + 1, start + 81))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system has bounds of its own")
 async def test_the_system_too_holds_back_little_for_who_takes_nothing(server, talking, theirs):
     """What it has not even sent: without a bound it would be megabytes, of which the server knows nothing."""
