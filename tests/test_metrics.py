@@ -240,6 +240,7 @@ async def test_what_only_the_tailer_found_is_a_repair_and_what_was_told_of_is_no
 
 async def test_how_far_sockets_are_behind_the_log(server, talking):
     alice, bob = talking
+    await until(lambda: nobody_is_behind(server))
     server.gateway._delivery._soft = 0  # as if everybody read too slowly
     for number in range(3):
         await alice.message.send(bob.id, f"for Bob {number}")
