@@ -15,6 +15,7 @@ from bench.machine import ROOT, Cores
 from bench.people import KEY, People
 from bench.process import Generator, Served
 from server.embedded import PrivateServers, Urls
+from server.outside import towns
 from sql.database import connect_options
 from sql.migration import migrate
 
@@ -87,8 +88,8 @@ class Ground:
 
 
 @contextmanager
-def laid(cores: Cores) -> Iterator[Ground]:
-    """Lay the ground, and take it away again."""
+def laid(cores: Cores, *, fewest: int = 0) -> Iterator[Ground]:
+    """Lay the ground, and take it away again; `fewest`: only with towns of so many people, instead of all."""
     cores.leave_the_server_alone()
     servers = PrivateServers()
     with tempfile.TemporaryDirectory(prefix="matcha-bench-") as name:
@@ -97,6 +98,8 @@ def laid(cores: Cores) -> Iterator[Ground]:
         try:
             assert urls.migrate_url
             asyncio.run(migrate(urls.migrate_url))
+            if fewest:
+                asyncio.run(towns.load(urls.migrate_url, fewest=fewest))
             yield Ground(folder, urls, cores, {child.name: child.pid for child in servers.children if child.pid})
         finally:
             servers.stop()

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pymysql
 from argon2 import PasswordHasher
@@ -49,6 +49,13 @@ class People:
             self._begin(sessions)
         self._there += [Person(id, _login(id), self._tokens.session(id, session)) for id, session in sessions]
         return self._there[:count]
+
+    def pairs(self, count: int) -> list[list[dict[str, Any]]]:
+        """Return so many times two who like each other, always the same ones, each with what they sign in with."""
+        people = self.take(2 * count)
+        two = list(zip(people[::2], people[1::2], strict=True))
+        self.connect(two)
+        return [[{"id": one.id, "auth": {"token": one.token}} for one in pair] for pair in two]
 
     def connect(self, pairs: Sequence[tuple[Person, Person]]) -> None:
         """Let these two and two like each other."""

@@ -85,9 +85,6 @@ class Driver(aiomysql.Connection):  # type: ignore[misc]
                 raise
             return fault
 
-    async def _read_query_result(self, unbuffered: bool = False) -> None:
-        self._affected_rows, _ = await _read(self, _Packets(self))
-
     async def more(self) -> bytes:
         """Return what has come. Raises OperationalError when the connection is lost."""
         try:

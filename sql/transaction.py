@@ -105,11 +105,6 @@ class Tx:
         """What is asked while several ask together."""
         self.outcome = Outcome()
 
-    @property
-    def only_reads(self) -> bool:
-        """Whether nothing was written yet: so long, several things can be asked for at a time."""
-        return self._connection is None
-
     async def one(self, statement: Statement, row: Callable[..., R], **values: Any) -> R | None:
         """Return the one row, or None."""
         _, rows = await self._run(statement, values)
@@ -332,7 +327,7 @@ async def transact(
             if attempt == _ATTEMPTS:
                 raise DatabaseDown(str(fault)) from fault
             database.retries[fault.kind if isinstance(fault, Conflict) else "lost"] += 1
-            await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))
         finally:
             await tx.rollback()
+        await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # only now: nobody waits for what it has locked
     raise AssertionError("unreachable")

@@ -7,11 +7,13 @@ import pytest
 from redis.asyncio import Redis
 
 from client_sdk import Client
+from server.ephemeral import hints
 from server.socket import delivery
 from server.socket.who import Who
 from sql import sync
 from tests.ground.answers import ok, refused
 from tests.ground.raw import RawSocket
+from tests.ground.waiting import until
 
 NEVER = 600.0
 """Seconds between two looks at all logs, where a test wants none."""
@@ -231,6 +233,26 @@ async def test_what_another_process_brings_is_not_read_again(server, start_serve
             await his.push("message/new", seq=start + 1 + number)
         assert logged(his) == list(range(start + 1, start + 6))
         assert pushed["log"] == before
+
+
+@pytest.mark.config(delivery={"tail_interval": NEVER})
+async def test_who_is_alone_tells_nobody_until_another_process_begins(server, start_server, talking, monkeypatch):
+    """The one that begins says so itself: to find out by telling nobody something now and then would take too long."""
+    alice, bob = talking
+    monkeypatch.setattr(hints, "_ALONE", NEVER)
+    hers = server.gateway._delivery._hints
+    await until(lambda: hers.is_alone)
+    given, start = hers.counts["given"], await newest(bob)
+    for number in range(5):
+        await alice.message.send(bob.id, f"{number}")
+    assert (hers.counts["given"], hers.waiting) == (given, 0)
+    other = await start_server()
+    async with await open_as(bob, start + 5, other.url) as his:
+        await until(lambda: not hers.is_alone)
+        await until(lambda: f"hint:{bob.id}" in other.gateway._delivery._hints._confirmed)
+        await alice.message.send(bob.id, "to both")
+        await his.push("message/new", timeout=2, seq=start + 6)
+        assert hers.counts["given"] > given
 
 
 @pytest.mark.config(delivery={"tail_interval": NEVER})

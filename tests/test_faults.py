@@ -13,7 +13,7 @@ import pytest
 from client_sdk import MatchaError, MessageNew, Unavailable
 from server.outside.passwords import Passwords
 from sql import quota
-from sql.database import Connection, Database, connect_options
+from sql.database import Conflict, Connection, Database, Lost, connect_options
 from sql.driver import Driver
 from sql.transaction import CommitUnknown, transact
 from tests.ground.answers import ok, refused
@@ -291,6 +291,23 @@ async def test_statements_that_vanish_are_given_up_in_time_and_cost_no_connectio
         outcomes = await asyncio.gather(*(remote.fetch("SELECT 7") for _ in range(9)), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [TimeoutError] * 9
     await whole(remote)
+
+
+async def test_who_pauses_before_another_try_holds_nothing_meanwhile(remote):
+    held, faults = [], [Conflict("…", kind="lock_wait"), Lost("…")]
+
+    class Dice(Random):
+        def uniform(self, a, b):
+            held.append(remote.in_use)
+            return 0.0
+
+    async def work(tx):
+        await quota.count_up(tx, user_id=6, act=quota.Act.LIKE, day=date(2026, 1, 15))
+        if faults:
+            raise faults.pop(0)
+
+    await transact(remote, datetime.fromisoformat("2026-01-15"), work, random=Dice())
+    assert held == [0, 0]
 
 
 @pytest.mark.config(database={"pool": 3})

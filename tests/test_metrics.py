@@ -143,22 +143,33 @@ async def test_whatever_clients_send_labels_are_names_of_ours(server, alice, mal
 
 
 def test_every_limit_that_refuses_has_a_name_that_metrics_know():
-    named = set()
-    for path in [*ROOT.glob("server/**/*.py"), *ROOT.glob("handlers/*.py")]:
-        for call in ast.walk(ast.parse(path.read_text())):
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "RateLimited":
-                (limit,) = [word.value for word in call.keywords if word.arg == "limit"]  # each says which limit it was
-                named |= {limit.value} if isinstance(limit, ast.Constant) else set()
-            if isinstance(call, ast.Call) and getattr(call.func, "attr", getattr(call.func, "id", "")) in _LIMITING:
-                words = [word.value for word in call.keywords if word.arg in ("name", "limit")]
-                named |= {word.value for word in words if isinstance(word, ast.Constant)}
-            if isinstance(call, ast.Dict) and path.parent.name == "handlers":  # limits by whom they are towards
-                named |= {word.value for word in call.values if isinstance(word, ast.Constant)} & set(LIMITS)
-    assert {"unanswered", "socket_queue", "registrations", "profiles_day", "message_rate"} <= named
+    trees = [ast.parse(path.read_text()) for path in [*ROOT.glob("server/**/*.py"), *ROOT.glob("handlers/*.py")]]
+    named = {name for tree in trees for name in limits_of(tree)}
+    assert {"unanswered", "socket_queue", "registrations", "profiles_day", "like_cycles_day", "message_rate"} <= named
     assert named <= set(LIMITS)
 
 
-_LIMITING = ("hit", "spend", "Buckets")
+def limits_of(tree):
+    """Return every name that is given to whatever counts or refuses; what is only passed on has none yet."""
+    functions = {one.name: one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef)}
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call):
+            called = getattr(call.func, "attr", getattr(call.func, "id", ""))
+            words = {word.arg: word.value for word in call.keywords if called in LIMITING}
+            assert called != "RateLimited" or "limit" in words, "each says which limit it was"
+            yield from (words[arg].value for arg in ("name", "limit") if isinstance(words.get(arg), ast.Constant))
+            if called == "take" and "quotas" in ast.unparse(call.func):
+                yield from limits_by_target(call.args[1], functions)
+
+
+LIMITING = ("RateLimited", "hit", "spend", "Buckets")
+
+
+def limits_by_target(given, functions):
+    """Limits of what one does in all and towards each: a dict, or a function beside it that returns one."""
+    given = functions[given.func.id].body[-1].value if isinstance(given, ast.Call) else given
+    assert isinstance(given, ast.Dict), ast.unparse(given)
+    return [value.value for value in given.values]
 
 
 @pytest.mark.config(limits=TIGHT)
@@ -229,6 +240,7 @@ async def test_what_only_the_tailer_found_is_a_repair_and_what_was_told_of_is_no
 
 async def test_how_far_sockets_are_behind_the_log(server, talking):
     alice, bob = talking
+    await until(lambda: nobody_is_behind(server))
     server.gateway._delivery._soft = 0  # as if everybody read too slowly
     for number in range(3):
         await alice.message.send(bob.id, f"for Bob {number}")

@@ -144,6 +144,14 @@ async def test_who_is_here_is_written_down_now_and_then(start_server, bob):
             await asyncio.sleep(0.02)
 
 
+async def test_who_is_here_is_written_down_in_one_statement_for_many(server, alice, bob, carol):
+    with SqlRecorder() as recorder:
+        await server.gateway._delivery._attendance.flush()
+    written = [one for one in recorder.statements if "SET `active_at`" in one.sql and not one.in_background]
+    assert len(written) == 1
+    assert all([await last_active(server, person) for person in (alice, bob, carol)])
+
+
 # -- said by oneself ---------------------------------------------------------------------------------------------------
 
 

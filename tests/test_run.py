@@ -16,6 +16,7 @@ import pytest
 
 from client_sdk import Client, ConnectionChanged, MessageNew
 from server.embedded import PrivateServerError, PrivateServers
+from server.embedded.mariadb import MariaDB
 from server.embedded.redis import Redis
 from tests.ground.mails import Mails
 from tests.ground.photos import image
@@ -41,6 +42,7 @@ def test_it_says_that_it_is_ready_and_ctrl_c_ends_it_and_its_children(start: Sta
     program = start("run", data).ready()
     children = program.children()
     assert set(children) == {"mariadbd", "redis-server"}
+    assert program.sql("SELECT @@innodb_log_file_size / @@innodb_buffer_pool_size") == ((2,),)
     begun = time.monotonic()
     assert program.end() == 0
     assert time.monotonic() - begun < 5
@@ -351,6 +353,14 @@ async def test_what_dies_again_and_again_is_started_after_longer_and_longer_paus
     pauses = [later - earlier for earlier, later in itertools.pairwise(starts)]
     assert 2 <= len(pauses) <= 4
     assert pauses == sorted(pauses)
+
+
+@pytest.mark.parametrize(("buffer_pool", "log"), [(32, 64), (256, 512), (2048, 1024)])
+def test_the_log_grows_with_the_memory_up_to_a_bound(tmp_path: Path, buffer_pool: int, log: int):
+    folder = PrivateServers().claim(tmp_path / "new")
+    command = MariaDB(folder, durable=True, buffer_pool=buffer_pool).child()._command
+    folder.release()
+    assert [option for option in command if "-log-file-size=" in option] == [f"--innodb-log-file-size={log}M"]
 
 
 def test_a_program_that_is_missing_is_told_with_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

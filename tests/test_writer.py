@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from typing import NamedTuple
 
 import aiohttp
 import pytest
@@ -10,6 +11,7 @@ from handlers import chat, visit, wish
 from server.app import SERVICES
 from sql import quota
 from sql.database import Database
+from sql.writer import _MANY as MANY
 from tests.ground.answers import ok, refused
 from tests.ground.crowd import Crowd
 from tests.ground.locks import locked
@@ -64,7 +66,7 @@ async def test_the_statements_of_a_batch_are_as_many_as_those_of_one(circle, soc
         sends = [send(sockets[one, to], to, 3) for one, to in ((alice, bob), (carol, bob), (mallory, bob))]
         for answer in await asyncio.gather(*sends):
             ok(answer)
-    assert len(many.statements) <= 2 * len(one.statements), "two shards at most"
+    assert len(many.statements) <= 2 * len(one.statements), "two batches at most"
 
 
 async def test_one_that_cannot_be_written_hurts_nobody_else(circle, sockets, empty_world):
@@ -160,6 +162,40 @@ async def test_what_one_socket_sends_at_once_to_one_person_is_written_together_i
         assert sum(writer.sizes.counts) - before < 10
         acks = [frame for frame in socket.frames if str(frame).startswith("43")]
         assert [str(frame).partition("[")[0] for frame in acks] == [f"43{number}" for number in range(1, 13)]
+
+
+@pytest.mark.config(database={"timeout": 5.0})
+async def test_a_second_batch_is_begun_only_when_many_wait_and_never_of_what_the_first_has(server):
+    writer, batches, go = server.app[SERVICES].writer, [], asyncio.Event()
+
+    async def work(_, drafts, wait):
+        batches.append([(draft.key, draft.number) for draft in drafts])
+        await go.wait()
+        return [None] * len(drafts)
+
+    def put(key, number):
+        return asyncio.ensure_future(writer.write(work, Numbered(key, number)))
+
+    waiting = [put("first", 0)]
+    await until(lambda: batches)
+    waiting += [put("first", 1), *(put(f"other {number}", number) for number in range(MANY - 2))]
+    await until(lambda: writer.waiting == MANY - 1)
+    waiting.append(put("first", 2))
+    await until(lambda: len(batches) == 2)
+    assert batches[1] == [(f"other {number}", number) for number in range(MANY - 2)], "all that waited, and it alone"
+    waiting += [put(f"third {number}", number) for number in range(MANY)]
+    await until(lambda: writer.waiting == MANY + 2)
+    assert len(batches) == 2
+    go.set()
+    await asyncio.gather(*waiting)
+    assert [number for batch in batches for key, number in batch if key == "first"] == [0, 1, 2]
+
+
+class Numbered(NamedTuple):
+    """What a test wants to be written."""
+
+    key: str
+    number: int
 
 
 # -- likes, reads, looks -----------------------------------------------------------------------------------------------

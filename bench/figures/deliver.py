@@ -11,10 +11,7 @@ _TEXT = "Shall we have tea at five, down by the river?"
 @figure("deliver")
 def deliver(bench: Bench) -> list[Line]:
     """Send a thousand messages a second; the time is from when each was due to when the other has it."""
-    people = bench.ground.people.take(2 * bench.size(50, 2))
-    two = list(zip(people[::2], people[1::2], strict=True))
-    bench.ground.people.connect(two)
-    pairs = [[{"id": one.id, "auth": {"token": one.token}} for one in pair] for pair in two]
+    pairs = bench.ground.people.pairs(bench.size(50, 2))
     rate = bench.size(1000, 50)
 
     def run(*, across: bool) -> Any:

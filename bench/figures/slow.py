@@ -13,10 +13,7 @@ _LARGEST = "matcha_backlog_largest_bytes"
 def slow(bench: Bench) -> list[Line]:
     """Send 5 MB a second to 100 people who do not read, then who do, and time what others write to each other."""
     count, sent = bench.size(100, 2), bench.size(1250, 20)
-    people = bench.ground.people.take(2 * (count + bench.size(20, 2)))
-    two = list(zip(people[::2], people[1::2], strict=True))
-    bench.ground.people.connect(two)
-    pairs = [[{"id": one.id, "auth": {"token": one.token}} for one in pair] for pair in two]
+    pairs = bench.ground.people.pairs(count + bench.size(20, 2))
 
     def run(*, read: bool) -> Any:
         with bench.ground.ours() as served, bench.ground.generator() as generator:
@@ -27,10 +24,7 @@ def slow(bench: Bench) -> list[Line]:
                 pairs=pairs[count:],
                 text=_TEXT,
                 rate=bench.size(200, 20),
-                others=pairs[:count],
-                others_text=_LONG,
-                others_rate=sent,
-                others_read=read,
+                beside={"pairs": pairs[:count], "text": _LONG, "rate": sent, "read": read},
                 look_at=_LARGEST,
                 warm=bench.size(3.0, 0.3),
                 seconds=bench.size(14.0, 0.5),

@@ -13,9 +13,6 @@ from bench.generator.jobs import job
 from bench.generator.meter import cpu_seconds
 from bench.generator.quantiles import spread
 
-_LATEST = 60.0
-"""Seconds within which whatever is on its way has come, or never will."""
-
 
 class Talk:
     """One side of a conversation: it sends, and hears what the other has sent."""
@@ -25,10 +22,8 @@ class Talk:
         self.heard = 0
         self.wrong: list[bytes] = []
         self.times: list[float] = []
-        self.delays: list[float] = []
         self.is_measured = False
         self.on_answer: Callable[[], None] = lambda: None
-        self.other: Talk
         self._client = client
         self._tail = json.dumps(text).encode()
         self._head = b'["message/send",{"target_user_id":%d,"random_id":' % target
@@ -55,23 +50,16 @@ class Talk:
         self.on_answer()
 
     def _pushed(self, message: bytes) -> None:
-        """What the other has sent carries no random_id here, only the order it was sent in."""
-        if b'"message/new"' not in message:
-            return
-        if b'"random_id"' in message:
-            return  # one's own
-        self.heard += 1
+        """What the other has sent carries no random_id here; one's own does."""
+        if b'"message/new"' in message and b'"random_id"' not in message:
+            self.heard += 1
 
 
 async def _open(port: int, pairs: list[Any], text: str) -> list[Talk]:
     talks, first = [], int(perf_counter() * 1000) % 2**30
     for pair in pairs:
-        both = [
-            Talk(await Client.open(port, one["auth"]), pair[1 - side]["id"], text, first)
-            for side, one in enumerate(pair)
-        ]
-        both[0].other, both[1].other = both[1], both[0]
-        talks += both
+        for one, other in (pair, pair[::-1]):
+            talks.append(Talk(await Client.open(port, one["auth"]), other["id"], text, first))
     return talks
 
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import urllib.request
 from collections import Counter
+from math import inf
 from time import perf_counter
 from typing import Any
 
@@ -15,6 +16,8 @@ from bench.generator.jobs import job
 from bench.generator.meter import cpu_seconds
 from bench.generator.open import at_rate
 from bench.generator.quantiles import spread
+
+_NOBODY: dict[str, Any] = {"pairs": [], "text": "", "rate": 0.0}
 
 
 class Pair:
@@ -61,22 +64,50 @@ class Pair:
         self.reader.close()
 
 
-async def _open(port: int, other_port: int, pairs: list[Any], text: str) -> list[Pair]:
-    return [
-        Pair(await Client.open(port, one["auth"]), await Client.open(other_port, other["auth"]), other["id"], text)
-        for one, other in pairs
-    ]
+class Group:
+    """Pairs who take turns, so many messages a second in all."""
+
+    def __init__(self, pairs: list[Pair], rate: float) -> None:
+        self.pairs = pairs
+        self._rate = rate
+
+    @classmethod
+    async def open(
+        cls, port: int, other_port: int, *, pairs: list[Any], text: str, rate: float, read: bool = True
+    ) -> "Group":
+        """Connect all of them, readers to the other port; they may have stopped to read."""
+        opened = [
+            Pair(await Client.open(port, one["auth"]), await Client.open(other_port, other["auth"]), other["id"], text)
+            for one, other in pairs
+        ]
+        for pair in () if read else opened:
+            pair.reader._transport.pause_reading()
+        return cls(opened, rate)
+
+    async def send(self, seconds: float, *, measured_from: float = inf) -> None:
+        """Send for so long; what is due from a moment on is timed."""
+
+        async def send_one(number: int, due: float) -> None:
+            pair = self.pairs[number % len(self.pairs)]
+            pair.is_measured = due >= measured_from
+            pair.send(due)
+
+        await at_rate(self._rate, seconds, send_one)
+
+    def close(self) -> None:
+        """Cut all of them."""
+        for pair in self.pairs:
+            pair.close()
 
 
 async def _largest(port: int, name: str, seconds: float) -> float:
-    """Return the largest a number of /metrics was seen to be, at looks every two seconds and in the end."""
-    end, largest = perf_counter() + seconds, 0.0
-    while True:
-        left = end - perf_counter()
-        await asyncio.sleep(min(2.0, max(0.0, left)))
+    """Return the largest a number of /metrics, if one is named, was seen to be: every two seconds and in the end."""
+    end, largest, left = perf_counter() + seconds, 0.0, seconds
+    while name and left > 0:
+        await asyncio.sleep(min(2.0, left))
         largest = max(largest, await asyncio.to_thread(_look, port, name))
-        if left <= 2.0:
-            return largest
+        left = end - perf_counter()
+    return largest
 
 
 def _look(port: int, name: str) -> float:
@@ -96,44 +127,30 @@ async def talk(
     warm: float,
     seconds: float,
     other_port: int = 0,
-    others: list[Any] = (),  # type: ignore[assignment]
-    others_text: str = "",
-    others_rate: float = 0.0,
-    others_read: bool = True,
+    beside: dict[str, Any] | None = None,
     look_at: str = "",
 ) -> dict[str, Any]:
-    """Send so many a second, and so many to others, who may have stopped to read; say how long it took the first.
+    """Send so many a second, and beside them what another group does; say how long it took the first.
 
     `look_at` is a number of /metrics, of which the largest is returned that was seen while all were connected.
     """
-    talking = await _open(port, other_port or port, pairs, text)
-    beside = await _open(port, port, list(others), others_text)
-    for pair in () if others_read else beside:
-        pair.reader._transport.pause_reading()
-
-    async def send(number: int, due: float) -> None:
-        pair = talking[number % len(talking)]
-        pair.is_measured = due >= begun
-        pair.send(due)
-
-    async def send_beside(number: int, due: float) -> None:
-        beside[number % len(beside)].send(due)
-
-    begun = perf_counter() + warm
-    used, own = cpu_seconds(pid), cpu_seconds(os.getpid())
-    also = at_rate(others_rate, warm + seconds, send_beside) if beside else asyncio.sleep(0)
-    looking = asyncio.create_task(_largest(port, look_at, warm + seconds)) if look_at else None
-    await asyncio.gather(at_rate(rate, warm + seconds, send), also)
-    used, own = cpu_seconds(pid) - used, cpu_seconds(os.getpid()) - own
-    largest = await looking if looking else 0.0
+    group = await Group.open(port, other_port or port, pairs=pairs, text=text, rate=rate)
+    others = await Group.open(port, port, **(beside or _NOBODY))
+    before = cpu_seconds(pid), cpu_seconds(os.getpid())
+    _, _, largest = await asyncio.gather(
+        group.send(warm + seconds, measured_from=perf_counter() + warm),
+        others.send(warm + seconds),
+        _largest(port, look_at, warm + seconds),
+    )
+    busy = cpu_seconds(pid) - before[0], cpu_seconds(os.getpid()) - before[1]
     await asyncio.sleep(min(1.0, seconds))
-    for pair in (*talking, *beside):
-        pair.close()
+    group.close()
+    others.close()
     return {
-        "acks": spread([time for pair in talking for time in pair.acks]),
-        "ways": spread([time for pair in talking for time in pair.ways]),
-        "refused": sum((pair.refused for pair in (*talking, *beside)), Counter()),
+        "acks": spread([time for pair in group.pairs for time in pair.acks]),
+        "ways": spread([time for pair in group.pairs for time in pair.ways]),
+        "refused": sum((pair.refused for pair in (*group.pairs, *others.pairs)), Counter()),
         "largest": largest,
-        "server_cpu": used / (warm + seconds),
-        "generator_cpu": own / (warm + seconds),
+        "server_cpu": busy[0] / (warm + seconds),
+        "generator_cpu": busy[1] / (warm + seconds),
     }

@@ -68,7 +68,6 @@ class Population:
         )
         self._seed = seed
         self._snap = snap
-        self._portraits = portraits
         self._by_gender = _by_gender(portraits)
         self._password_hash = password_hash
         self._now = np.datetime64(now.replace(tzinfo=None), "ms")

@@ -14,7 +14,6 @@ from server.context import Context, Services, SignedIn
 from server.ephemeral.hints import Hints
 from server.socket.attendance import Attendance
 from server.socket.connection import Connection
-from server.socket.engine import Transport
 from server.socket.feed import Ahead, Feed, User
 from server.socket.packet import encoded_event_frame, event_frame
 from server.socket.watching import Watching
@@ -199,7 +198,7 @@ class Delivery:
         """
         while feed.ahead and (feed.ahead[0].seq <= feed.cursor or feed.ahead[0].sight_epoch < sight_epoch):
             feed.ahead.popleft()
-        while feed.ahead and feed.ahead[0].seq == feed.cursor + 1 <= until:
+        while feed.ahead and feed.ahead[0].seq == feed.cursor + 1 <= until and self._can_write(feed):
             seq, _, push, frame = feed.ahead.popleft()
             self._send_next(feed, seq, push, frame, "live")
 
@@ -226,12 +225,13 @@ class Delivery:
     def _catch_up(self, feed: Feed) -> None:
         if feed.user.feeds.get(feed.connection.sid) is not feed:
             return  # it has left
-        if feed.catching_up is None and feed.cursor < feed.target and self._can_write(feed.connection.transport):
+        if feed.catching_up is None and feed.cursor < feed.target and self._can_write(feed):
             feed.catching_up = asyncio.get_running_loop().create_task(self._read_log(feed))
             feed.catching_up.add_done_callback(lambda task: self._caught_up(feed, task))
 
-    def _can_write(self, transport: Transport) -> bool:
-        """A reader who is slow is not fed until it has drained."""
+    def _can_write(self, feed: Feed) -> bool:
+        """A reader who is slow is not fed until it has drained; long texts fill it before the end of a page."""
+        transport = feed.connection.transport
         return not transport.closed and transport.backlog < self._soft
 
     def _caught_up(self, feed: Feed, task: "asyncio.Task[bool]") -> None:
@@ -248,7 +248,7 @@ class Delivery:
     async def _read_log(self, feed: Feed) -> bool:
         """Send what lies between cursor and target; tell whether that went well."""
         try:
-            while feed.cursor < feed.target and self._can_write(feed.connection.transport):
+            while feed.cursor < feed.target and self._can_write(feed):
                 generation = feed.user.generation
                 page = await self._services.read(lambda tx: self._page(tx, feed))
                 if feed.user.generation != generation:
@@ -256,7 +256,7 @@ class Delivery:
                 if not page.entries or page.entries[0].seq != feed.cursor + 1:
                     self._show_hole(feed)
                 for entry, push in zip(page.entries, page.pushes, strict=True):
-                    if entry.seq == feed.cursor + 1:
+                    if entry.seq == feed.cursor + 1 and self._can_write(feed):
                         self._send_next(feed, entry.seq, entry.push, event_frame(*push), "log")
                 self._send_ahead(feed, page.until, page.sight_epoch)
         except DatabaseDown as fault:
@@ -336,7 +336,7 @@ class Delivery:
             await self._recheck(user, stream.auth_epoch)
         for feed in user.feeds.values():
             feed.target = max(feed.target, stream.last_seq)
-            if feed.catching_up is None and self._can_write(feed.connection.transport):
+            if feed.catching_up is None and self._can_write(feed):
                 self._send_ahead(feed, kept.get(feed, 0), stream.sight_epoch)
             self._catch_up(feed)
 

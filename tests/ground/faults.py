@@ -11,8 +11,8 @@ from tests.ground.recorders import in_background
 
 CONFLICT = pymysql.err.OperationalError(1213, "Deadlock found when trying to get lock; try restarting transaction")
 LOST = pymysql.err.OperationalError(2013, "Lost connection to MySQL server during query")
-_OWN = ("ROLLBACK", "SET autocommit")
-"""Not counted: what undoes everything, and what is sent along with a statement."""
+_OWN = ("ROLLBACK", "SET autocommit", "SET SESSION")
+"""Not counted: what undoes everything, what is sent along with a statement, and what a new connection begins with."""
 
 
 class Breaker:

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -140,5 +139,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def copied(prepared: Path, to: Path) -> Path:
-    shutil.copytree(prepared, to, ignore=shutil.ignore_patterns("run", "log"))
+    """Copy it but for the zeros, which are four fifths of it: the disk would be the slowest part of many tests."""
+    to.mkdir(mode=0o700, parents=True)
+    kept = [one for one in prepared.iterdir() if one.name not in ("run", "log")]
+    subprocess.run(["cp", "-a", "--sparse=always", *kept, to], check=True)
     return to

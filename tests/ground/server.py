@@ -17,6 +17,7 @@ from server.app import GATEWAY, SERVICES, create_app
 from server.clock import Ids
 from server.config import Config
 from server.embedded import PrivateServers
+from server.listen import bind
 from server.outside.places import Places
 from tests.ground.accounts import verification
 from tests.ground.clock import FakeClock
@@ -56,8 +57,8 @@ class RunningServer:
         self.database = self.app[SERVICES].database
         runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
+        [listener] = bind("127.0.0.1", 0)
+        await web.SockSite(runner, listener).start()
         self.port: int = runner.addresses[0][1]
         self.url = f"http://127.0.0.1:{self.port}"
         try:

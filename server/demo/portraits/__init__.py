@@ -12,7 +12,6 @@ import msgspec
 
 from server.demo.errors import DemoError
 
-DRAWN: Final = 500
 POOL: Final = Path(__file__).parents[3] / ".venv" / "portraits"
 """Where set-up draws them: it goes and comes with what is installed."""
 _INDEX: Final = "index.json"
