@@ -166,7 +166,10 @@ def _kept(ground: Ground, folder: Path, users: int) -> Iterator[Population]:
 
 
 def _make(folder: Path, users: int) -> None:
-    """Make those who are missing, and bring the schema up to date; it takes no time if all are there."""
+    """Make those who are missing, and bring the schema up to date, unless that was done."""
+    made, schema = folder / "made", max(path.name for path in (ROOT / "sql" / "schema").glob("*.sql"))
+    if made.exists() and made.read_text() == schema:
+        return
     folder.mkdir(parents=True, exist_ok=True)
     kept = ("MATCHA_DEMO_PORTRAITS",)
     clean = {name: value for name, value in os.environ.items() if name in kept or not name.startswith("MATCHA_")}
@@ -175,3 +178,4 @@ def _make(folder: Path, users: int) -> None:
     done = subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True, timeout=_PATIENCE, check=False)
     if done.returncode:
         raise RuntimeError(f"the people could not be made: {done.stdout[-1000:]}{done.stderr[-1000:]}")
+    made.write_text(schema)

@@ -14,7 +14,8 @@ from sql.transaction import CommitUnknown
 
 log = structlog.get_logger("purge")
 
-_PEOPLE = 100
+_PEOPLE = 1000
+"""Logs that are looked at in one go."""
 _STEP = 1000
 """Entries of one person that go at a time, so that nobody who is told something waits for long."""
 
@@ -39,23 +40,28 @@ class Purge:
     async def _look_at_all(self) -> int:
         """Return how many entries went."""
         after, dropped = 0, 0
-        while people := await self._list_old(after, _PEOPLE):
-            for one in people:
+        while last := await self._services.read(partial(sync.end_of_page, after=after, limit=_PEOPLE)):
+            for one in await self._list_old(after, last):
                 dropped += await self._purge(one)
-            after = people[-1].user_id
+            after = last
         return dropped
 
-    async def _list_old(self, after: int, limit: int) -> list[Old]:
-        until = self._services.clock.now() - timedelta(days=self._options.keep_days)
-        return await self._services.read(partial(sync.list_old, after=after, until=until, step=_STEP, limit=limit))
+    async def _list_old(self, after: int, last: int) -> list[Old]:
+        until, keep = self._services.clock.now() - timedelta(days=self._options.keep_days), self._options.keep
+        return await self._services.read(
+            partial(sync.list_old, after=after, last=last, until=until, keep=keep, step=_STEP)
+        )
 
     async def _purge(self, one: Old) -> int:
         """Drop what is too old or too much of one person, step by step, and return how much that was."""
         begun = one.purged_seq
-        while (up_to := self._up_to(one)) > one.purged_seq:
+        while True:
+            up_to = self._up_to(one)
             await self._services.transact(partial(sync.purge, user_id=one.user_id, up_to=up_to))
-            [one] = await self._list_old(one.user_id - 1, 1)
-        return one.purged_seq - begun
+            left = await self._list_old(one.user_id - 1, one.user_id)
+            if not left:
+                return up_to - begun
+            [one] = left
 
     def _up_to(self, one: Old) -> int:
         too_much = min(one.last_seq - self._options.keep, one.purged_seq + _STEP)

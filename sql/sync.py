@@ -39,10 +39,15 @@ _LIST_STREAMS = compile_(
     .where(user_stream.user_id.isin(each("user_ids")))
 )
 # For each user the newest number that is to go; a look at so many entries of each, since what goes goes in steps.
+_END_OF_PAGE = compile_(
+    "SELECT MAX(`user_id`) FROM (SELECT `user_id` FROM `user_stream` WHERE `user_id`>%(after)s"
+    " ORDER BY `user_id` LIMIT %(limit)s) p"
+)
 _LIST_OLD = compile_(
     "SELECT s.`user_id`,s.`last_seq`,s.`purged_seq`,(SELECT MAX(e.`seq`) FROM `user_event` e"
-    " WHERE e.`user_id`=s.`user_id` AND e.`seq`<=s.`purged_seq`+%(step)s AND e.`at`<%(until)s)"
-    " FROM `user_stream` s WHERE s.`user_id`>%(after)s ORDER BY s.`user_id` LIMIT %(limit)s"
+    " WHERE e.`user_id`=s.`user_id` AND e.`seq`<=s.`purged_seq`+%(step)s AND e.`at`<%(until)s) `too_old`"
+    " FROM `user_stream` s WHERE s.`user_id`>%(after)s AND s.`user_id`<=%(last)s AND s.`last_seq`>s.`purged_seq`"
+    " HAVING `too_old` IS NOT NULL OR s.`last_seq`>s.`purged_seq`+%(keep)s ORDER BY s.`user_id`"
 )
 _LOCK_PURGED = compile_(
     "UPDATE `user_stream` SET `purged_seq`=GREATEST(`purged_seq`,%(up_to)s) WHERE `user_id`=%(user_id)s"
@@ -86,9 +91,18 @@ class Old(NamedTuple):
     too_old: int | None
 
 
-async def list_old(tx: Tx, *, after: int, until: datetime, step: int, limit: int) -> list[Old]:
-    """Return the logs of the next so many users, with what was written before `until` among so many entries of each."""
-    return await tx.many(_LIST_OLD, Old, after=after, until=until, step=step, limit=limit)
+async def end_of_page(tx: Tx, *, after: int, limit: int) -> int | None:
+    """Return the last of the next so many users who have a log; None if there are no more."""
+    last: int | None = await tx.scalar(_END_OF_PAGE, after=after, limit=limit)
+    return last
+
+
+async def list_old(tx: Tx, *, after: int, last: int, until: datetime, keep: int, step: int) -> list[Old]:
+    """Return the logs of users after one up to another that hold more than is kept, or what was written too long ago.
+
+    What was written before `until` is looked for among the next `step` entries of each.
+    """
+    return await tx.many(_LIST_OLD, Old, after=after, last=last, until=until, keep=keep, step=step)
 
 
 async def purge(tx: Tx, *, user_id: int, up_to: int) -> None:

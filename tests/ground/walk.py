@@ -76,7 +76,7 @@ class Walk:
         await nobody.do("user/login", login=stranger.login, password=PASSWORD + "!")
         await nobody.do("user/login", login=stranger.login, password=PASSWORD)
         photo = await nobody.do("user/like", target_user_id=1)  # there is nobody by that id
-        assert photo["name"] == "not_found"
+        assert photo["name"] == "not_found", photo
 
     async def _look(self, alice: Walker, bob: Walker) -> None:
         await alice.do("user/me")
