@@ -12,7 +12,7 @@ from sql.eligible import BUCKETS
 from sql.research import Found, Left, Search, Step
 from sql.transaction import Tx
 
-PLACED, PLACELESS = 120, 30
+PLACED, PLACELESS = 100, 20
 """How many make a pool: of those whose distance is known the nearest, and some of those of whom it is not."""
 
 _SHORT_ENOUGH = 30_000
