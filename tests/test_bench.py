@@ -22,7 +22,8 @@ KEPT = {"lines", "seconds", "date", "commit", "load", "machine"}
 def people(prepared, tmp_path):
     """Where people are kept for figures, with a database in which nobody is yet: to make that takes long."""
     folder = tmp_path / "people"
-    copied(prepared, folder / "people-200")
+    for name in ("people-200", "metropolis-200"):
+        copied(prepared, folder / name)
     return folder
 
 
