@@ -482,6 +482,40 @@ async def test_that_nobody_is_in_a_ring_around_a_crowd_is_found_without_looking_
         assert len(group.keys) > 16
 
 
+async def test_farthest_first_begins_with_those_outside_of_the_metropolis(metropolis):
+    """Page by page, as if all of them were sorted; those outside are found without looking at the crowd."""
+    outside = [(48.95, 2.5), (48.86, 2.55), (49.1, 2.3), (45.76, 4.83), (43.3, 5.4), (35.7, 139.7), (-33.9, 151.2)]
+    first = 10**12
+    for number, (lat, lon) in enumerate(outside):
+        await metropolis.fetch(
+            "INSERT INTO profile (user_id,found,first_name,last_name,gender,x,y,z) VALUES (%s,1,'','',2,%s,%s,%s)",
+            first + number,
+            *Cell.at(lat, lon).vector,
+        )
+    anew = partial(candidate.refresh, first=first, last=first + len(outside))
+    await transact(metropolis, datetime.now(UTC), anew, random=Random(1))
+    tx = Tx(metropolis, now=datetime.now(UTC), budget=Budget(60))
+    sample = Sample()
+
+    async def read(work):
+        return await work(tx)
+
+    await sample.load(read)
+    search = viewer_of()
+    filters = Filters(genders=(2,), own_gender=1, today=search.today, own_tags=("tea", "rare"))
+    outlook = Outlook(sample, filters, search.vector, -1)
+    assert outlook.farthest_first()[0].by == OUTSIDE
+    found = []
+    while len(found) < 30:
+        one = look.Look(tx, search, outlook, order="DESC", budget=9, at_most=9)
+        found += (await one.list_sorted(1, found[-1] if found else None, 5)).people
+    rows = await metropolis.fetch("SELECT user_id, slot, x, y, z FROM candidate WHERE gender = 2")
+    edges = {user_id: bucket(search.vector, point) for user_id, _, *point in rows}
+    order = sorted(rows, key=lambda row: (-edges[row[0]], row[1] ^ search.key))
+    assert [person.user_id for person in found] == [row[0] for row in order[:30]]
+    assert len({edges[person.user_id] for person in found}) > 4
+
+
 async def test_in_a_village_with_nobody_near_no_search_looks_at_many(metropolis):
     """Nobody within 200 km, a crowd beyond: the nearest are found without all of it, and nobody near at once."""
     tx = Tx(metropolis, now=datetime.now(UTC), budget=Budget(60))

@@ -1,6 +1,6 @@
 """research: how long it takes to be shown people, whoever one is and whatever one asks for."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.figure import Bench, Beside, Line, Target, Value, figure
 from bench.population import BUFFER_POOL, Population, metropolis, population
@@ -51,6 +51,41 @@ def research_10m(bench: Bench) -> list[Line]:
     return _worldwide(bench, few, many)
 
 
+class _Came(NamedTuple):
+    """What came of asking the same several times, and of the time before these."""
+
+    before: dict[str, Any]
+    runs: list[dict[str, Any]]
+
+    @property
+    def usual(self) -> dict[str, Any]:
+        """The run in the middle."""
+        return sorted(self.runs, key=lambda run: float(run["times"]["p99"]))[len(self.runs) // 2]
+
+    def value(self, which: str) -> Value:
+        """Return one of the quantiles, in milliseconds."""
+        return Value.of(run["times"][which] for run in self.runs)
+
+    def line(self, what: str, which: str, bound: float, beside: Beside, notes: dict[str, str]) -> Line:
+        """Return a line of the figure."""
+        shown = {"shown": ", ".join(f"{value} {name}" for name, value in self.usual["shown"].items())}
+        return Line(what, "ms", self.value(which), beside, Target(bound), notes | self._first_time() | shown)
+
+    def costs(self) -> dict[str, str]:
+        """Return what a search costs."""
+        count = self.usual["times"]["count"]
+        return {f"{name} CPU a search": f"{1000 * cpu / count:.1f} ms" for name, cpu in self.usual["cpu"].items()}
+
+    def slowest(self) -> dict[str, str]:
+        """Return what took longest."""
+        times = self.usual["times"]
+        worst = "; ".join(f"{milliseconds:.0f} ms {asked}" for milliseconds, asked in self.usual["slowest"][:3])
+        return {"p50": f"{times['p50']:.1f} ms", "max": f"{times['max']:.0f} ms", "slowest": worst}
+
+    def _first_time(self) -> dict[str, str]:
+        return {"p99 the first time, not all in memory": f"{self.before['times']['p99']:.1f} ms"}
+
+
 class _Asker:
     """Asks on behalf of some people, each on a socket of their own."""
 
@@ -59,6 +94,7 @@ class _Asker:
         self._served = served
         self._pids = {"server": served.pid} | people.pids
         self._auths = people.auths(bench.size(2000, 6))
+        self._runs = bench.size(3, 1)
 
     def share_cores(self) -> None:
         """Let the server and the databases run on whatever core is free."""
@@ -72,115 +108,85 @@ class _Asker:
         pages: int = 1,
         at_a_time: int = 1,
         people: int | None = None,
-    ) -> dict[str, Any]:
-        """Return the result of the generator: so many of the people ask one after another, what comes in turn.
+    ) -> _Came:
+        """Return the results of the generator: so many of the people ask one after another, what comes in turn.
 
-        They do it twice, and the second time counts: by then what they ask for is in the database's memory.
+        They do it once more than counts: by then what they ask for is in the database's memory.
         """
         auths = self._auths[:people]
         asked = {"port": self._served.port, "pids": self._pids, "name": name, "pages": pages, "at_a_time": at_a_time}
         asked |= {"auths": auths, "fields": [fields[place % len(fields)] for place in range(len(auths))]}
         asked["sockets"] = _SOCKETS if at_a_time == 1 else len(auths)
         with self._bench.ground.generator() as generator:
-            before = generator.run("searches", at_most=1800.0, **asked)
-            return {**generator.run("searches", at_most=1800.0, **asked), "before": before["times"]}
+            before, *runs = (generator.run("searches", at_most=1800.0, **asked) for _ in range(1 + self._runs))
+        return _Came(before, runs)
 
 
 def _worldwide(bench: Bench, few: int, many: int) -> list[Line]:
     with population(bench.ground, few) as people, people.ground.ours() as served:
-        before = _Asker(bench, people, served).ask([{}])["times"]["p99"]
+        before = _Asker(bench, people, served).ask([{}])
     with population(bench.ground, many) as people, people.ground.ours() as served:
-        asker, scan = _Asker(bench, people, served), people.full_scan(5)
-        compared = Beside("full scan, haversine", _one(scan))
+        asker, scan = _Asker(bench, people, served), _scan(people)
         first = asker.ask([{}])
         return [
-            *_firsts(first, compared, before=(f"{few:,} people", before), people=many),
-            _scanned(scan, first),
-            *_others(asker, compared),
-            *_lists(asker, compared),
-            _at_once(asker, Beside("full scans one by one", _one(1000 / scan))),
+            *_firsts(first, scan, Beside(f"{few:,} people", before.value("p99")), {"people": f"{many:,}"}),
+            *_others(asker, scan),
+            *_lists(asker, scan),
+            _at_once(asker, scan),
         ]
 
 
-def _scanned(scan: float, first: dict[str, Any]) -> Line:
-    beside = Beside("sort 0, p50", _one(first["times"]["p50"]))
-    target, notes = Target(20, at_least=True, of_ratio=True), {"as": "matcha projects do, over all rows"}
-    return Line("full scan, haversine", "ms", _one(scan), beside, target, notes)
+def _scan(people: Population) -> Beside:
+    return Beside("full scan, haversine", Value.of([people.full_scan(5)]))
 
 
-def _firsts(first: dict[str, Any], compared: Beside, *, before: tuple[str, float], people: int) -> list[Line]:
-    smaller, theirs = before
-    usual = {
-        "people": f"{people:,}",
-        "viewers, drawn by chance": f"{first['times']['count']}",
+def _firsts(first: _Came, scan: Beside, fewer: Beside, people: dict[str, str]) -> list[Line]:
+    usual = people | {
+        "viewers, drawn by chance": f"{first.usual['times']['count']}",
         "buffer pool": f"{BUFFER_POOL} MiB",
     }
-    beside = Beside(smaller, _one(theirs))
-    p99 = _one(first["times"]["p99"])
-    growth = Line("sort 0, first page, p99, growth", "ms", p99, beside, Target(1.5, of_ratio=True), usual)
+    p50, p99, scanned = Beside("sort 0, p50", first.value("p50")), first.value("p99"), "full scan, haversine"
+    target, as_others = Target(20, at_least=True, of_ratio=True), {"as": "matcha projects do, over all rows"}
     return [
-        _line("sort 0, first page, p50", first, "p50", 5, compared, usual | _costs(first)),
-        _line("sort 0, first page, p99", first, "p99", 15, compared, usual),
-        _line("sort 0, first page, slowest", first, "max", 50, compared, usual),
-        growth,
+        first.line("sort 0, first page, p50", "p50", 5, scan, usual | first.costs()),
+        first.line("sort 0, first page, p99", "p99", 15, scan, usual),
+        first.line("sort 0, first page, slowest", "max", 50, scan, usual),
+        Line("sort 0, first page, p99, growth", "ms", p99, fewer, Target(1.5, of_ratio=True), usual),
+        Line(scanned, "ms", scan.value, p50, target, as_others),
     ]
 
 
-def _others(asker: _Asker, compared: Beside) -> list[Line]:
+def _others(asker: _Asker, scan: Beside) -> list[Line]:
     others = asker.ask(_COMBINATIONS)
     tenth = asker.ask([{"sort_by": sort_by} for sort_by in range(5)], pages=10, people=300)
     return [
-        _line("every other sort and filter, p99", others, "p99", 20, compared, _slowest(others)),
-        _line("the tenth page, p99", tenth, "p99", 20, compared, _slowest(tenth)),
+        others.line("every other sort and filter, p99", "p99", 20, scan, others.slowest()),
+        tenth.line("the tenth page, p99", "p99", 20, scan, tenth.slowest()),
     ]
 
 
-def _lists(asker: _Asker, compared: Beside) -> list[Line]:
+def _lists(asker: _Asker, scan: Beside) -> list[Line]:
     asked = {name: asker.ask(fields, name=name, people=200) for name, fields in _LISTS.items()}
-    return [_line(f"{name}, p99", came, "p99", 20, compared, _slowest(came)) for name, came in asked.items()]
+    return [came.line(f"{name}, p99", "p99", 20, scan, came.slowest()) for name, came in asked.items()]
 
 
-def _at_once(asker: _Asker, compared: Beside) -> Line:
+def _at_once(asker: _Asker, scan: Beside) -> Line:
     """Many clients at a time, on whatever core is free."""
     asker.share_cores()
     crowd = asker.ask([{}], at_a_time=64)
-    seconds = crowd["seconds"]
-    busy = {f"{name} busy": f"{cpu / seconds:.0%}" for name, cpu in crowd["cpu"].items()}
-    rate = _one(crowd["times"]["count"] / seconds)
-    return Line("64 clients at a time", "searches/s", rate, compared, Target(300, at_least=True), busy | _costs(crowd))
+    rates = Value.of(run["times"]["count"] / run["seconds"] for run in crowd.runs)
+    busy = {f"{name} busy": f"{cpu / crowd.usual['seconds']:.0%}" for name, cpu in crowd.usual["cpu"].items()}
+    one_by_one = Beside("full scans one by one", Value.of([1000 / scan.value.median]))
+    target = Target(300, at_least=True)
+    return Line("64 clients at a time", "searches/s", rates, one_by_one, target, busy | crowd.costs())
 
 
 def _crowded(bench: Bench, users: int) -> list[Line]:
     with metropolis(bench.ground, users) as people, people.ground.ours() as served:
-        asker, compared = _Asker(bench, people, served), Beside("full scan, haversine", _one(people.full_scan(5)))
+        asker, scan = _Asker(bench, people, served), _scan(people)
         first, others = asker.ask([{}]), asker.ask(_COMBINATIONS)
     within = {"people, within 3 km": f"{users:,}"}
     return [
-        _line("in a metropolis, sort 0, p99", first, "p99", 15, compared, within | _costs(first)),
-        _line("in a metropolis, every other, p99", others, "p99", 20, compared, _slowest(others)),
+        first.line("in a metropolis, sort 0, p99", "p99", 15, scan, within | first.costs()),
+        others.line("in a metropolis, every other, p99", "p99", 20, scan, others.slowest()),
     ]
-
-
-def _line(what: str, result: dict[str, Any], which: str, bound: float, beside: Beside, notes: dict[str, str]) -> Line:
-    shown = ", ".join(f"{value} {name}" for name, value in result["shown"].items())
-    return Line(what, "ms", _one(result["times"][which]), beside, Target(bound), notes | {"shown": shown})
-
-
-def _one(value: float) -> Value:
-    return Value.of([value])
-
-
-def _costs(result: dict[str, Any]) -> dict[str, str]:
-    count = result["times"]["count"]
-    costs = {f"{name} CPU a search": f"{1000 * cpu / count:.1f} ms" for name, cpu in result["cpu"].items()}
-    return costs | _before(result)
-
-
-def _slowest(result: dict[str, Any]) -> dict[str, str]:
-    times = result["times"]
-    worst = "; ".join(f"{milliseconds:.0f} ms {asked}" for milliseconds, asked in result["slowest"][:3])
-    return {"p50": f"{times['p50']:.1f} ms", "max": f"{times['max']:.0f} ms", "slowest": worst} | _before(result)
-
-
-def _before(result: dict[str, Any]) -> dict[str, str]:
-    return {"p99 the first time, not all in memory": f"{result['before']['p99']:.1f} ms"}
