@@ -378,6 +378,13 @@ async def metropolis(database):
     return database
 
 
+async def sampled(database):
+    """What a search asks with, and what it plans by."""
+    tx, sample = Tx(database, now=datetime.now(UTC), budget=Budget(60)), Sample()
+    await sample.load(lambda work: work(tx))
+    return tx, sample
+
+
 async def test_every_statement_goes_by_its_index(metropolis):
     search = viewer_of().values() | {"unknown_last": 12, "limit": 21, "pool": 240, "far_pool": 60}
     search |= {"between": ":", "comma": ",", "many": 10**9, "least": 0, "most": 10**6, "value": None, "tie": None}
@@ -434,13 +441,7 @@ def viewer_of(**more):
 
 async def test_no_search_looks_at_many_however_many_there_are(metropolis):
     """Counted by the database itself: rows read for the first page of each sort, in a crowd of 20,000 in one cell."""
-    tx = Tx(metropolis, now=datetime.now(UTC), budget=Budget(60))
-    sample = Sample()
-
-    async def read(work):
-        return await work(tx)
-
-    await sample.load(read)
+    tx, sample = await sampled(metropolis)
     for sort_by, order, asked in (
         [(0, "DESC", {}), (0, "ASC", {}), (0, "DESC", {"fame_min": 90})]
         + [
@@ -464,13 +465,7 @@ async def test_no_search_looks_at_many_however_many_there_are(metropolis):
 
 async def test_that_nobody_is_in_a_ring_around_a_crowd_is_found_without_looking_at_the_crowd(metropolis):
     """Many cells at once: what the database has learnt of some says nothing of others, so it has to look."""
-    tx = Tx(metropolis, now=datetime.now(UTC), budget=Budget(60))
-    sample = Sample()
-
-    async def read(work):
-        return await work(tx)
-
-    await sample.load(read)
+    tx, sample = await sampled(metropolis)
     search = viewer_of(genders=(0, 1, 2, 4))
     filters = Filters(genders=search.genders, own_gender=1, today=search.today)
     groups = Outlook(sample, filters, search.vector, -1).by_distance()
@@ -494,13 +489,7 @@ async def test_farthest_first_begins_with_those_outside_of_the_metropolis(metrop
         )
     anew = partial(candidate.refresh, first=first, last=first + len(outside))
     await transact(metropolis, datetime.now(UTC), anew, random=Random(1))
-    tx = Tx(metropolis, now=datetime.now(UTC), budget=Budget(60))
-    sample = Sample()
-
-    async def read(work):
-        return await work(tx)
-
-    await sample.load(read)
+    tx, sample = await sampled(metropolis)
     search = viewer_of()
     filters = Filters(genders=(2,), own_gender=1, today=search.today, own_tags=("tea", "rare"))
     outlook = Outlook(sample, filters, search.vector, -1)
@@ -518,13 +507,7 @@ async def test_farthest_first_begins_with_those_outside_of_the_metropolis(metrop
 
 async def test_in_a_village_with_nobody_near_no_search_looks_at_many(metropolis):
     """Nobody within 200 km, a crowd beyond: the nearest are found without all of it, and nobody near at once."""
-    tx = Tx(metropolis, now=datetime.now(UTC), budget=Budget(60))
-    sample = Sample()
-
-    async def read(work):
-        return await work(tx)
-
-    await sample.load(read)
+    tx, sample = await sampled(metropolis)
     village = around(vector(*PARIS.values()), 300, 2.0)
     for sort_by, order, reach, most in ((0, "DESC", None, 1500), (1, "ASC", None, 1500), (0, "DESC", 7, 100)):
         more = {} if reach is None else {"reach": COSINES[reach]}
