@@ -4,6 +4,7 @@ import hashlib
 from datetime import timedelta
 
 import pytest
+from redis.asyncio import Redis
 
 from client_sdk import Client, InvalidPayload, RateLimited, Unavailable
 from handlers.matching.distance import round_up
@@ -119,6 +120,24 @@ async def test_pages_show_everybody_once_and_a_block_holds_from_the_next_page(pe
     rest = [card.login for card in await bob.research.search(sort_by=2, limit=50, cursor=first.cursor)]
     assert hidden not in rest
     assert len(rest) == len(women) - 3 - 1
+
+
+async def test_pages_go_on_at_any_process_and_with_nothing_in_redis(start_server, server, people, town):
+    """The cursor holds all there is to know: whoever reads it has the same pages."""
+    bob, women = town
+    for number in range(8):
+        women[f"woman{number}"] = await people(f"woman{number}", gender="female", age=30)
+    other = await start_server()
+    async with Client(other.url, token=bob.token) as there, Redis.from_url(server.redis_url) as redis:
+        for sort_by in range(5):
+            whole, cursor, seen = await names(bob, sort_by=sort_by, limit=50), None, []
+            for turn in range(4):
+                page = await (there, bob)[turn % 2].research.search(sort_by=sort_by, limit=3, cursor=cursor)
+                seen += [card.login for card in page]
+                cursor = page.cursor
+                await redis.flushall()
+            assert seen == whole[:12], sort_by
+            assert len(seen) > 9
 
 
 async def test_a_cursor_goes_with_the_same_viewer_filters_and_hour(server, town):
