@@ -7,6 +7,8 @@ python := .venv/bin/python
 # The programs of .venv's own Node, if it has one, come first for the tests.
 with_node := PATH="$$PWD/.venv/node/bin:$$PATH"
 packages := server handlers sql client_sdk bench
+# A worker for each core, each with a database of its own; ARGS="-n 0" does without, to see what tests print.
+workers := -n auto --maxprocesses 4 --dist worksteal
 
 help: ## say what each target does
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -17,7 +19,7 @@ run: ## install what is missing and serve at http://localhost:8080; Ctrl-C ends 
 
 test: ## run every test; ARGS="-k sentence -x" are pytest's
 	@scripts/install.sh test
-	@$(with_node) $(python) -m pytest $(ARGS)
+	@$(with_node) $(python) -m pytest $(workers) $(ARGS)
 
 chaos: ## break everything for five minutes while people chat, and say what was lost (ARGS="--seconds 60 --seed 7")
 	@scripts/install.sh test

@@ -31,8 +31,9 @@ def start(start_program: Start) -> Start:
 
 
 @pytest.fixture
-def data(prepared: Path, tmp_path: Path) -> Path:
-    return copied(prepared, tmp_path / prepared.name)
+def data(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of its own, whose path is short enough for the sockets to be in it."""
+    return copied(prepared, tmp_path_factory.mktemp("data") / prepared.name)
 
 
 # --- starting and stopping ---

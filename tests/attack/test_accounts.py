@@ -432,7 +432,7 @@ async def test_ids_cannot_be_counted_through(server: Any, dial: Any, people: Any
 
 async def test_nothing_that_people_write_gets_into_a_mail(server: Any, dial: Any, people: Any) -> None:
     """R60, R61: names with markup, templates and addresses: no mail of any kind holds them, in text or HTML."""
-    poison = '<img src=x onerror="alert(1)"> {{ 999983 * 999979 }} bcc@example.org'
+    poison = '<img onerror="alert(1)"> {{ 999983 * 999979 }} bcc@example.org'
     socket = await dial()
     ok(await socket.call("user/registr", _newcomer("eve", first_name=poison, last_name=poison, description=poison)))
     ok(await socket.call("user/verification", verification(await server.mails.wait_for("eve@example.org"))))
