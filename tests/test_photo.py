@@ -22,6 +22,7 @@ from server.outside.pictures.pipeline import process
 from server.outside.pictures.workers import Worker
 from sql import photo
 from tests.ground.answers import ok, refused
+from tests.ground.freeze import freeze
 from tests.ground.photos import image
 from tests.ground.server import KEY
 from tests.ground.waiting import until
@@ -481,7 +482,7 @@ async def test_a_worker_that_dies_is_replaced(alice, server):
 async def test_an_image_that_takes_too_long_is_refused_and_the_worker_replaced(alice, server):
     await alice.profile.save(image=[image("red")])
     [worker] = workers(server)
-    worker._process.send_signal(19)  # SIGSTOP: it neither answers nor ends
+    freeze(worker._process.pid)
     with pytest.raises(InvalidImage):
         await alice.profile.save(image=[image("blue")])
     assert worker._process.returncode is not None

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import re
-import signal
 import struct
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from server.outside.pictures.kept import VARIANTS, Unreadable
 from server.outside.pictures.pipeline import process
 from tests.ground.accounts import State, set_state
 from tests.ground.answers import ok, refused
+from tests.ground.freeze import freeze
 from tests.ground.healthy import HealthyPair
 from tests.ground.photos import image
 from tests.ground.waiting import until
@@ -313,7 +313,7 @@ async def test_a_worker_that_is_killed_at_work_takes_nobody_with_it(
     socket, other = await dial(mallory), await dial(carol)
     ok(await socket.call_raw(BODY, image("red")))
     [worker] = server.app[SERVICES].photos._workers._all
-    worker._process.send_signal(signal.SIGSTOP)
+    freeze(worker._process.pid)
     first = asyncio.create_task(socket.call_raw(BODY, image("green")))
     await until(lambda: not server.app[SERVICES].photos._workers._idle)
     second = asyncio.create_task(other.call_raw(BODY, image("blue")))

@@ -1,8 +1,6 @@
 """The server under test: the real application on real sockets, with its clock in the test's hand."""
 
 import logging
-import os
-import signal
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -21,6 +19,7 @@ from server.listen import bind
 from server.outside.places import Places
 from tests.ground.accounts import verification
 from tests.ground.clock import FakeClock
+from tests.ground.freeze import freeze, thaw
 from tests.ground.mails import Mails
 
 PASSWORD = "correct horse battery"
@@ -82,11 +81,11 @@ class RunningServer:
     @contextmanager
     def _frozen(self, name: str) -> Iterator[None]:
         [pid] = [child.pid for child in self._servers.children if child.name == name]
-        os.kill(pid, signal.SIGSTOP)
+        freeze(pid)
         try:
             yield
         finally:
-            os.kill(pid, signal.SIGCONT)
+            thaw(pid)
 
 
 class Person(Client):
