@@ -24,8 +24,8 @@ from server.outside.tokens import Tokens
 from sql import candidate
 from sql.database import connect_options
 
-BUFFER_POOL = 2048
-"""MiB: what a machine for a million people has to spare."""
+_LEAST_POOL, _POOL = 2048, 1200
+"""MiB that a machine has to spare for the people there are: at least, and for each million of them."""
 _DAYS = 30
 _OTHERS = 5000
 """So many meet the viewers."""
@@ -49,9 +49,11 @@ _FULL_SCAN = """SELECT user_id FROM profile WHERE found = 1 AND gender = %s ORDE
 class Population:
     """Invented people whose databases run."""
 
-    def __init__(self, ground: Ground, database_url: str, pids: dict[str, int]) -> None:
+    def __init__(self, ground: Ground, database_url: str, pids: dict[str, int], buffer_pool: int) -> None:
+        """`buffer_pool`: of the database, in MiB."""
         self.ground = ground
         self.pids = pids
+        self.buffer_pool = buffer_pool
         self._url = database_url
 
     def auths(self, count: int) -> list[dict[str, str]]:
@@ -154,18 +156,19 @@ def population(ground: Ground, users: int) -> Iterator[Population]:
 @contextmanager
 def _kept(ground: Ground, folder: Path, users: int) -> Iterator[Population]:
     """Let people be there; the first time they are made, in a process of their own, which takes minutes."""
-    _make(folder, users)
+    buffer_pool = max(_LEAST_POOL, _POOL * users // 1_000_000)
+    _make(folder, users, buffer_pool)
     servers = PrivateServers()
-    urls = servers.start(folder, database=True, redis=True, durable=True, buffer_pool=BUFFER_POOL)
+    urls = servers.start(folder, database=True, redis=True, durable=True, buffer_pool=buffer_pool)
     try:
         assert urls.database_url
         pids = {child.name: child.pid for child in servers.children if child.pid}
-        yield Population(Ground(ground.folder, urls, ground.cores, pids), urls.database_url, pids)
+        yield Population(Ground(ground.folder, urls, ground.cores, pids), urls.database_url, pids, buffer_pool)
     finally:
         servers.stop()
 
 
-def _make(folder: Path, users: int) -> None:
+def _make(folder: Path, users: int, buffer_pool: int) -> None:
     """Make those who are missing, and bring the schema up to date, unless that was done."""
     made, schema = folder / "made", max(path.name for path in (ROOT / "sql" / "schema").glob("*.sql"))
     if made.exists() and made.read_text() == schema:
@@ -173,7 +176,7 @@ def _make(folder: Path, users: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     kept = ("MATCHA_DEMO_PORTRAITS",)
     clean = {name: value for name, value in os.environ.items() if name in kept or not name.startswith("MATCHA_")}
-    clean |= {"MATCHA_SERVER_DATA": str(folder), "MATCHA_DATABASE_BUFFER_POOL": str(BUFFER_POOL)}
+    clean |= {"MATCHA_SERVER_DATA": str(folder), "MATCHA_DATABASE_BUFFER_POOL": str(buffer_pool)}
     command = (sys.executable, "-m", "server", "demo", "--users", str(users))
     done = subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True, timeout=_PATIENCE, check=False)
     if done.returncode:

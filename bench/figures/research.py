@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from bench.figure import Bench, Beside, Line, Target, Value, figure
-from bench.population import BUFFER_POOL, Population, metropolis, population
+from bench.population import Population, metropolis, population
 from bench.process import Served
 
 _FILTERS: tuple[dict[str, Any], ...] = (
@@ -128,8 +128,9 @@ def _worldwide(bench: Bench, few: int, many: int) -> list[Line]:
     with population(bench.ground, many) as people, people.ground.ours() as served:
         asker, scan = _Asker(bench, people, served), _scan(people)
         first = asker.ask([{}])
+        among = {"people": f"{many:,}", "buffer pool": f"{people.buffer_pool} MiB"}
         return [
-            *_firsts(first, scan, Beside(f"{few:,} people", before.value("p99")), {"people": f"{many:,}"}),
+            *_firsts(first, scan, Beside(f"{few:,} people", before.value("p99")), among),
             *_others(asker, scan),
             *_lists(asker, scan),
             _at_once(asker, scan),
@@ -140,11 +141,8 @@ def _scan(people: Population) -> Beside:
     return Beside("full scan, haversine", Value.of([people.full_scan(5)]))
 
 
-def _firsts(first: _Came, scan: Beside, fewer: Beside, people: dict[str, str]) -> list[Line]:
-    usual = people | {
-        "viewers, drawn by chance": f"{first.usual['times']['count']}",
-        "buffer pool": f"{BUFFER_POOL} MiB",
-    }
+def _firsts(first: _Came, scan: Beside, fewer: Beside, among: dict[str, str]) -> list[Line]:
+    usual = among | {"viewers, drawn by chance": f"{first.usual['times']['count']}"}
     p50, p99, scanned = Beside("sort 0, p50", first.value("p50")), first.value("p99"), "full scan, haversine"
     target, as_others = Target(20, at_least=True, of_ratio=True), {"as": "matcha projects do, over all rows"}
     return [
