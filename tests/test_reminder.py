@@ -84,7 +84,7 @@ async def test_who_is_away_is_told_after_ten_minutes_that_something_waits_but_no
     server.clock.advance(1)
     mail = await server.mails.wait_for(away.mail)
     body = mail.get_body(("plain",)).get_content()
-    assert "nudged" in body and "looked at your profile" in body and "2" in body
+    assert "nudged" in body and "looked at your profile" in body and "(2 in all)" in body
     assert "alice" not in mail.as_string().lower() and str(alice.id) not in mail.as_string()
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert (await reminder(server, away))[0] is None
