@@ -227,6 +227,7 @@ async def test_many_say_at_once_that_they_are_here_and_each_is_heard(server):
             assert await redis.zrange(f"presence:{person}", 0, -1) == ["here:laptop", "here:phone"]
 
 
+@pytest.mark.config(redis={"timeout": 10.0})
 async def test_however_many_ask_at_once_redis_is_not_taken_for_down(server):
     presence = server.app[SERVICES].presence
     assert None not in await asyncio.gather(*(presence.online([person]) for person in range(300)))
