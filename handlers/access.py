@@ -128,6 +128,8 @@ R = TypeVar("R", bound=Listed)
 _EPOCH = datetime.fromisoformat("1970-01-01")
 _END = datetime.fromisoformat("9999-12-31")
 _MILLISECOND = timedelta(milliseconds=1)
+_MOST = 2000
+"""So many rows of a list are read in one go."""
 
 
 async def list_page(
@@ -147,13 +149,14 @@ async def list_page(
     what = f"{name}.{ctx.user_id}"
     at, other_id = _place(ctx.services.tokens.read_page(what, cursor)) if cursor else (_END, 0)
     shown: list[R] = []
-    more = True
+    more, many = True, limit + 1
     while more and len(shown) <= limit:
-        rows = await list_before(ctx.tx, user_id=ctx.user_id, at=at, other_id=other_id, limit=limit + 1)
+        rows = await list_before(ctx.tx, user_id=ctx.user_id, at=at, other_id=other_id, limit=many)
         visible = await may_see(ctx, [row.other_id for row in rows])
         shown += [row for row in rows if row.other_id in visible]
-        if more := len(rows) > limit:
+        if more := len(rows) == many:
             at, other_id = rows[-1].at, rows[-1].other_id
+            many = min(2 * many, _MOST)  # many in a row may not be seen
     if len(shown) <= limit:
         return shown, None
     last = shown[limit - 1]

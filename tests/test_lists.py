@@ -7,6 +7,7 @@ import pytest
 from sql import relation, visit
 from sql.database import Database
 from sql.transaction import Budget, Tx
+from tests.ground.recorders import SqlRecorder
 
 ME = 1_000_000
 MANY = 6000
@@ -46,6 +47,22 @@ async def test_a_page_reads_what_it_shows(popular, list_before):
     assert len({one.other_id for one in listed}) == MANY, "nobody twice, nobody left out"
     order = [(one.at, one.other_id) for one in listed]
     assert order == sorted(order, reverse=True)
+
+
+async def test_many_who_may_not_be_seen_are_passed_over_in_a_few_steps(server, people):
+    """One who likes was here before hundreds who are gone."""
+    bob, alice = await people("bob"), await people("alice")
+    await alice.relation.like(bob.id)
+    at = "NOW() + INTERVAL 1 DAY"
+    await server.database.fetch(
+        "INSERT INTO pair (low_id,high_id,low_liked_at,high_liked_at) SELECT LEAST(%s,seq*7),GREATEST(%s,seq*7),"
+        f"IF(%s>seq*7,{at},NULL),IF(%s>seq*7,NULL,{at}) FROM seq_1_to_600",
+        *[bob.id] * 4,
+    )
+    with SqlRecorder() as recorder:
+        page = await bob.call("user/likes")
+    assert [like["user"]["user_id"] for like in page["likes"]] == [alice.id]
+    assert len([one for one in recorder.statements if not one.in_background]) < 24
 
 
 async def rows_read(database):
