@@ -23,7 +23,7 @@ from sql.candidate import SLOTS
 from sql.eligible import BUCKETS, FILTERS
 from sql.profile import GENDERS
 from sql.quota import Act
-from sql.research import UNKNOWN_LAST, Left, Score, Search
+from sql.research import UNKNOWN_LAST, Score, Search
 
 _BEST_FIRST = {0: "desc", 1: "asc", 2: "asc", 3: "desc", 4: "desc"}
 _SCORE = Score(
@@ -222,10 +222,12 @@ async def _turn(ctx: Context, look: Look, asked: _Asked, place: Place) -> _Page:
     """Return the next page: look on until it is full, nobody is left, or time is short."""
     people: list[research.Found] = []
     rests: list[research.Found | Pool] = []
+    first: dict[int, research.Found] = {}  # who has changed between two looks may come twice
     after = place.after
     while True:
         seen = await _next(look, asked, after)
-        fitting = await _fitting(ctx, seen.people, place, asked.given.get("online"))
+        fresh = [row for row in seen.people if first.setdefault(row.user_id, row) is row]
+        fitting = await _fitting(ctx, fresh, place, asked.given.get("online"))
         people += fitting
         rests += [seen.pool._replace(last=person) if seen.pool else person for person in fitting]
         if len(people) > asked.limit:
@@ -269,13 +271,18 @@ async def _cards(ctx: Context, viewer: Viewer, ids: list[int], online: bool | No
 async def _funnel(look: Look, given: dict[str, Any], shown: int) -> tuple[list[FunnelStep], FunnelStep | None]:
     """Return how many each filter leaves of those that the ones before it left, and which one leaves out most.
 
-    All are rounded: one more or less is hidden.
+    All are rounded: one more or less is hidden. Those who are left by all of them are on the page.
     """
+    if not given:
+        return [], None
     names = [name for name in FILTERS if name in given]
-    left = await look.count_left(names) if names else Left({}, {})
-    steps = [FunnelStep(filter=name, left=round(left.after[name], -1)) for name in names]
-    if "online" in given:  # the last of them, and all who are left are on the page
-        steps.append(FunnelStep(filter="online", left=round(shown, -1)))
-    loosest = max(names, key=lambda name: left.without[name], default=None)
-    gain = round(left.without[loosest], -1) if loosest else 0
-    return steps, FunnelStep(filter=loosest, left=gain) if loosest and gain > round(shown, -1) else None
+    left = await look.count_left(names)
+    counts = {name: max(left.after[name], shown) for name in names}
+    without = {name: left.without[name] for name in names}
+    if "online" in given:  # who is here is not counted: what each other filter leaves out of them is not known
+        without = {"online": left.after[FILTERS[-1]]}
+    last = "online" if "online" in given else names[-1]
+    steps = [FunnelStep(filter=name, left=round(count, -1)) for name, count in (counts | {last: shown}).items()]
+    loosest = max(without, key=without.__getitem__)
+    gain = round(without[loosest], -1)
+    return steps, FunnelStep(filter=loosest, left=gain) if gain > round(shown, -1) else None

@@ -148,13 +148,18 @@ _LIKELY = "{{{1}likely? AND BIT_COUNT({0}&%({1}own)s)+BIT_COUNT({0}&%({1}shared)
 _LIKELY_OF_TAG = _LIKELY.format("k.`taste`", "taste_") + _LIKELY.format("k.`flavour`", "flavour_")
 
 
+def _once(index: str) -> str:
+    """Return what keeps the order of the tables, and one row of each: several tags lead to one person several times."""
+    return "DISTINCT STRAIGHT_JOIN" if index == "tag" else "STRAIGHT_JOIN"
+
+
 def _list(index: str, sort: int, order: str) -> Statement:
     value, beyond = VALUES[sort], ">" if order == "ASC" else "<"
     of_step = _BETWEEN_RANKS if sort == 1 else f" AND {value} BETWEEN %(least)s AND %(most)s"
     if sort == 4:
         of_step = (_LIKELY_OF_TAG if index == "tag" else _LIKELY.format("c.`taste`", "taste_")) + of_step
     return compile_(
-        f"SELECT {'DISTINCT' if index == 'tag' else ''} STRAIGHT_JOIN c.`user_id`,{value} `value`,{TIE} `tie`"
+        f"SELECT {_once(index)} c.`user_id`,{value} `value`,{TIE} `tie`"
         f" FROM {people(index)}{fits(index)}{of_step}"
         f"{{value? HAVING `value`{beyond}%(value)s OR (`value`=%(value)s AND `tie`>%(tie)s)}}"
         f" ORDER BY `value` {order},`tie` LIMIT %(limit)s"
@@ -177,12 +182,12 @@ def _pool(near: str | None, far: str | None, order: str) -> Statement:
     beyond, parts = ">" if order == "ASC" else "<", []
     if near:
         parts.append(
-            f"SELECT STRAIGHT_JOIN c.`user_id`,{RANK} `rank`,{TIE} `tie` FROM {people(near)}{fits(near)}{_BETWEEN}"
+            f"SELECT {_once(near)} c.`user_id`,{RANK} `rank`,{TIE} `tie` FROM {people(near)}{fits(near)}{_BETWEEN}"
             " ORDER BY `rank`,`tie` LIMIT %(pool)s"
         )
     if far:
         parts.append(
-            f"SELECT STRAIGHT_JOIN c.`user_id`,%(buckets)s `rank`,{TIE} `tie` FROM {people(far, 'far_')}{fits(far)}"
+            f"SELECT {_once(far)} c.`user_id`,%(buckets)s `rank`,{TIE} `tie` FROM {people(far, 'far_')}{fits(far)}"
             f"{_BETWEEN_TIES} ORDER BY `tie` LIMIT %(far_pool)s"
         )
     both = parts[0] if len(parts) == 1 else f"({parts[0]}) UNION ALL ({parts[1]})"
@@ -207,7 +212,8 @@ def _count(index: str) -> Statement:
     counts = ",".join(f"COUNT(CASE WHEN {' AND '.join(f'd.`f{n}`' for n in some)} THEN %(one)s END)" for some in kept)
     conditions = ",".join(f"(%(one)s{piece}) `f{n}`" for n, piece in enumerate(PIECES.values()))
     return compile_(
-        f"SELECT {counts} FROM (SELECT STRAIGHT_JOIN {conditions} FROM {people(index)} AND {ELIGIBLE} LIMIT %(many)s) d"
+        f"SELECT {counts} FROM (SELECT {_once(index)} c.`user_id`,{conditions} FROM {people(index)} AND {ELIGIBLE}"
+        " LIMIT %(many)s) d"
     )
 
 

@@ -2,13 +2,16 @@
 
 import hashlib
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from redis.asyncio import Redis
 
 from client_sdk import Client, InvalidPayload, RateLimited, Unavailable
+from handlers.matching import outlook, plan
 from handlers.matching.distance import round_up
 from handlers.research import _key
+from server.app import SERVICES
 from sql.candidate import SLOTS, slot_of
 from tests.ground.crowd import TAGS, Crowd
 from tests.ground.waiting import until
@@ -385,6 +388,100 @@ async def test_a_first_page_that_is_not_full_says_what_each_filter_leaves_rounde
     assert await funnel(bob, age_max=60) is None, "a full page"
     first = await bob.research.search(age_max=60, limit=30)
     assert (await bob.research.search(age_max=60, limit=30, cursor=first.cursor)).funnel is None, "not the first"
+
+
+async def test_what_would_be_without_a_filter_is_what_is_there_without_it(server, people):
+    """Who is here is not counted: nobody is promised whom `online` leaves out all the same."""
+    bob = await people("bob")
+    crowd = Crowd(server, 5)
+    for _ in range(30):
+        await crowd.join(birth_date="1990-01-01", sex=0)
+    page = await bob.research.search(online=True, age_max=60)
+    assert (len(page), page.loosen.filter, page.loosen.left) == (0, "online", 30)
+    assert (await bob.research.search(online=True, age_max=20)).loosen is None
+    page = await bob.research.search(online=True)
+    assert (page.loosen.filter, page.loosen.left) == ("online", 30)
+
+
+async def test_the_last_filter_leaves_as_many_as_are_shown(server, people, monkeypatch):
+    """Where only some are counted and multiplied, too."""
+    bob = await people("bob")
+    crowd = Crowd(server, 5)
+    for _ in range(60):
+        await crowd.join(birth_date="1990-01-01", fame=50, sex=0)
+    await server.app[SERVICES].sample.load(server.app[SERVICES].read)
+    monkeypatch.setattr(plan, "FEW", 1)
+    monkeypatch.setattr(outlook, "_SHORT_ENOUGH", 1)
+    monkeypatch.setattr(outlook, "_SOME", 2)
+    page = await bob.research.search(age_min=20, fame_min=40, limit=50)
+    while page.cursor is not None:
+        page = await bob.research.search(age_min=20, fame_min=40, limit=50, cursor=page.cursor)
+    for person in await server.database.fetch("SELECT user_id FROM profile WHERE user_id <> %s LIMIT 17", bob.id):
+        await bob.relation.pass_(*person)
+    page = await bob.research.search(age_min=20, fame_min=40, limit=50)
+    assert len(page) == 43
+    assert page.funnel[-1].left == 40 and page.funnel[0].left >= 40
+
+
+# -- between pages -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_place_in_the_order_that_is_no_more_does_not_end_the_pages(server, people):
+    """Tags were taken away, or the distance hidden, since the last page: the others come all the same."""
+    bob = await people("bob", tags=["tea", "chess"])
+    crowd = Crowd(server, 1)
+    for _ in range(3):
+        await crowd.join(tags=["tea", "chess"], gps=PLACES["anna"], show_distance=1, sex=0)
+    others = {await crowd.join(tags=["opera"], gps=None, sex=0) for _ in range(3)}
+
+    async def rest(first):
+        return {card.user_id async for card in bob.research.all(**fields, limit=2, cursor=first.cursor)}
+
+    for keep in (["tea"], []):
+        await bob.profile.save(tags=["tea", "chess"])
+        fields = {"sort_by": 4}
+        first = await bob.research.search(**fields, limit=2)
+        await bob.profile.save(tags=keep)
+        assert await rest(first) >= others, keep
+    for order in ("asc", "desc"):
+        await bob.settings.change(show_distance=True)
+        fields = {"sort_by": 1, "order": order}
+        first = await bob.research.search(**fields, limit=2)
+        await bob.settings.change(show_distance=False)
+        assert await rest(first) >= others, order
+
+
+async def test_nobody_is_twice_on_a_page_whatever_happens_while_it_is_made(server, people, breaker, monkeypatch):
+    for name, value in {"FEW": 5, "MANY": 9, "LEAST": 2, "AS_WELL": 1}.items():
+        monkeypatch.setattr(plan, name, value)
+    bob = await people("bob")
+    crowd = Crowd(server, 3)
+    for fame in range(24):
+        await crowd.join(fame=fame, sex=0)
+    moving = await crowd.join(fame=0, sex=0)
+    await server.app[SERVICES].sample.load(server.app[SERVICES].read)
+
+    async def becomes(fame):
+        await crowd.run("UPDATE profile SET fame = %s WHERE user_id = %s", fame, moving)
+        await crowd.refresh(moving)
+
+    moved = 0
+    for statement in range(1, 40):
+        await becomes(0)
+        breaker.arm_before(statement, partial(becomes, 23))
+        shown = [card.user_id for card in await bob.research.search(sort_by=3, order="asc", limit=50)]
+        assert len(shown) == len(set(shown)), statement
+        moved += not breaker.is_armed
+    assert moved > 3
+
+
+async def test_years_go_by_for_the_oldest_too(server, people):
+    """An age of 120 is accepted; the year after that nobody is lost."""
+    await people("anna", gender="female", age=120)
+    server.clock.advance(86400 * 366)
+    carl = await people("carl", gender="male", age=30)
+    for fields in (*({"sort_by": sort_by} for sort_by in range(5)), {"age_min": 18}, {"age_min": 90, "sort_by": 2}):
+        assert await names(carl, **fields) == ["anna"], fields
 
 
 # -- what it costs -----------------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from sql.eligible import OUTSIDE
 from sql.research import _COUNT, _LIST, _POOL, Found, Search, Step, list_found
 from sql.transaction import Budget, Tx, transact
 from tests.ground.crowd import TAGS, Crowd
+from tests.ground.recorders import SqlRecorder
 from tests.ground.waiting import until
 
 PARIS = {"lat": 48.8606, "lon": 2.3376}
@@ -101,14 +102,14 @@ async def test_whoever_is_in_a_bucket_is_at_one_of_its_spots(database):
     for lat, lon in [*EDGES_OF_THE_EARTH, *((draw.uniform(-85, 85), draw.uniform(-180, 180)) for _ in range(22))]:
         middle = Cell.at(lat, lon, draw.choice((1, 4, 16))).vector
         for _ in range(40):
-            far = around(middle, draw.uniform(0, 5.2), draw.uniform(0, math.tau))
+            far = around(middle, draw.uniform(0, 10.2), draw.uniform(0, math.tau))
             one = Cell.at(
                 math.degrees(math.asin(far[2])), math.degrees(math.atan2(far[1], far[0])), draw.choice((1, 4))
             )
-            if (edge := bucket(middle, one.vector)) in EDGES[:3]:
+            if (edge := bucket(middle, one.vector)) in EDGES[:4]:
                 rows.append(one.vector)
                 expected.append((middle, EDGES.index(edge)))
-    assert len({place for _, place in expected}) == 3
+    assert len({place for _, place in expected}) == 4
     values = ",".join(f"({n},1,'','',{x!r},{y!r},{z!r})" for n, (x, y, z) in enumerate(rows, 1))
     await database.fetch(f"INSERT INTO profile (user_id,found,first_name,last_name,x,y,z) VALUES {values}")
     await fill(database)
@@ -116,7 +117,8 @@ async def test_whoever_is_in_a_bucket_is_at_one_of_its_spots(database):
     for (cell, larger), (middle, place) in zip(found, expected, strict=True):
         assert cell in spots(middle, place), (middle, place)
         assert larger not in inner(middle, place - 1, 4) if place else True
-    assert max(len(spots(middle, 2)) for middle, _ in expected if abs(middle[2]) < 0.98) < 130
+    for place, most in ((2, 130), (3, 400)):
+        assert max(len(spots(middle, place)) for middle, _ in expected if abs(middle[2]) < 0.98) < most
 
 
 async def test_both_reckon_with_the_same_number_of_columns_in_every_row(database):
@@ -272,7 +274,7 @@ async def test_the_plan_changes_nothing_of_what_is_found(server, people, monkeyp
         await crowd.join(**({"gps": PARIS} if number % 2 else {}))
     asked = [
         {"sort_by": sort_by, "order": order} | filters
-        for sort_by in range(1, 5)
+        for sort_by in range(5)
         for order in ("asc", "desc")
         for filters in (
             {},
@@ -280,6 +282,7 @@ async def test_the_plan_changes_nothing_of_what_is_found(server, people, monkeyp
             {"age_min": 30, "fame_max": 80},
             {"tags": [TAGS[0]]},
             {"common_tags_min": 1},
+            {"common_tags_min": 2, "fame_min": 20},
         )
     ]
     whole = [[card.user_id async for card in bob.research.all(**fields, limit=50)] for fields in asked]
@@ -289,6 +292,24 @@ async def test_the_plan_changes_nothing_of_what_is_found(server, people, monkeyp
     pieces = [[card.user_id async for card in bob.research.all(**fields, limit=9)] for fields in asked]
     for fields, one, other in zip(asked, whole, pieces, strict=True):
         assert one == other, fields
+
+
+@pytest.mark.config(research={"budget": 1e-9})
+async def test_a_pool_that_has_grown_meanwhile_takes_no_longer_than_others(server, people, in_small_steps):
+    """Whoever seeks others by now finds a crowd between the ends of what was a handful: time is short all the same."""
+    bob = await people("bob", sex=["nonbinary"])
+    crowd = Crowd(server, 5)
+    for number in range(105):
+        await crowd.join(gps=PARIS, show_distance=1, sex=0, gender=4 if number < 5 else 2)
+    await server.app[SERVICES].sample.load(server.app[SERVICES].read)
+    first = await bob.research.search(limit=2)
+    await bob.profile.save(sex=[])
+    with SqlRecorder() as recorder:
+        page = await bob.research.search(limit=2, cursor=first.cursor)
+    assert sum("GROUP_CONCAT(CASE" in statement.sql for statement in recorder.statements) < 4
+    rest = [card async for card in bob.research.all(limit=50, cursor=page.cursor)]
+    shown = [card.user_id for card in (*first, *page, *rest)]
+    assert len(shown) == len(set(shown)) > 50, "whoever was not reached in time comes later"
 
 
 async def test_not_everybody_is_shown_the_same_few(server, people, in_small_steps):
@@ -505,6 +526,49 @@ async def test_farthest_first_begins_with_those_outside_of_the_metropolis(metrop
     assert len({edges[person.user_id] for person in found}) > 4
 
 
+async def test_those_with_enough_tags_in_common_are_found_by_these(metropolis):
+    """By pairs of tags, not by looking at everybody; and nobody is looked at by whoever has too few tags for it."""
+    await metropolis.fetch("INSERT INTO profile_tag SELECT user_id, 'odd', 2 FROM profile WHERE MOD(user_id,397)=0")
+    await transact(metropolis, datetime.now(UTC), partial(candidate.refresh, first=0, last=10**12), random=Random(1))
+    tx, sample = await sampled(metropolis)
+    own = ["tea", "rare", "odd"]
+    for common, most in ((2, 1500), (4, 10)):
+        found = set()
+        for sort_by in range(5):
+            search = viewer_of(common_min=common)._replace(own_tags=own)
+            filters = Filters((2,), 1, search.today, own_tags=tuple(own), common_min=common)
+            outlook = Outlook(sample, filters, search.vector, 12 if sort_by == 0 else -1)
+            one = look.Look(tx, search, outlook, order="DESC", budget=9, at_most=9)
+            before = await rows_read(metropolis)
+            seen = await (one.list_best(look.FIRST_POOL, 50) if sort_by == 0 else one.list_sorted(sort_by, None, 50))
+            assert await rows_read(metropolis) - before < most, (common, sort_by)
+            assert seen.rest is None and not seen.partial
+            ids = [person.user_id for person in seen.people]
+            assert len(ids) == len(set(ids))
+            found.add(frozenset(ids))
+        [ids] = found
+        assert len(ids) == (
+            len([n for n in range(1, CROWD + 1) if (n * 7919 + 1) % 397 == 0 and n % 2]) if common == 2 else 0
+        )
+
+
+async def test_whom_hardly_anybody_seeks_is_not_shown_around_everybody_in_one_go(metropolis, monkeypatch):
+    """Indexes know who somebody is, not whom they seek: those who don't fit are looked at, too."""
+    await metropolis.fetch("UPDATE candidate SET sex = 1")
+    tx, sample = await sampled(metropolis)
+    monkeypatch.setattr(plan, "MANY", 1000)
+    search = viewer_of()._replace(own_gender=4)
+    filters = Filters((2,), 4, search.today, own_tags=("tea", "rare"))
+    for sort_by, order in ((0, "DESC"), (1, "ASC"), (1, "DESC"), (2, "ASC"), (3, "DESC")):
+        outlook = Outlook(sample, filters, search.vector, 12 if sort_by == 0 else -1 if order == "DESC" else 999_999)
+        one = look.Look(tx, search, outlook, order=order, budget=0, at_most=0)  # it ends after one step
+        before = await rows_read(metropolis)
+        seen = await (one.list_best(look.FIRST_POOL, 21) if sort_by == 0 else one.list_sorted(sort_by, None, 21))
+        assert seen.people == [] and seen.partial
+        assert await rows_read(metropolis) - before < 6000, (sort_by, order)
+    assert outlook.everybody()[1] > 1, "those who are counted are some of all"
+
+
 async def test_in_a_village_with_nobody_near_no_search_looks_at_many(metropolis):
     """Nobody within 200 km, a crowd beyond: the nearest are found without all of it, and nobody near at once."""
     tx, sample = await sampled(metropolis)
@@ -520,6 +584,22 @@ async def test_in_a_village_with_nobody_near_no_search_looks_at_many(metropolis)
         looked_at = await rows_read(metropolis) - before
         assert len(seen.people) == (0 if reach else 21)
         assert looked_at < most, (sort_by, order, reach, looked_at)
+
+
+async def test_a_crowd_just_beyond_the_edge_of_a_circle_is_not_looked_at_for_the_ring(metropolis):
+    """The edge runs through the cell in which all of them live, but not through the place in it."""
+    tx, sample = await sampled(metropolis)
+    for kilometres in (1.55, 2.05, 5.05):
+        here = around(vector(*PARIS.values()), kilometres, 2.0)
+        for sort_by, order in ((0, "DESC"), (1, "ASC"), (1, "DESC")):
+            search = viewer_of()._replace(vector=here)
+            filters = Filters((2,), 1, search.today, own_tags=("tea", "rare"))
+            outlook = Outlook(sample, filters, here, 12 if sort_by == 0 else 999_999 if order == "ASC" else -1)
+            one = look.Look(tx, search, outlook, order=order, budget=9, at_most=9)
+            before = await rows_read(metropolis)
+            seen = await (one.list_best(look.FIRST_POOL, 21) if sort_by == 0 else one.list_sorted(sort_by, None, 21))
+            assert len(seen.people) == 21
+            assert await rows_read(metropolis) - before < 4000, (kilometres, sort_by, order)
 
 
 async def test_who_has_no_place_is_told_at_once_that_nobody_is_near(metropolis):

@@ -24,7 +24,7 @@ _AFTER_ALL = (BUCKETS + 1) * SLOTS
 
 
 _BOUND_BY = {f"c{level}": {"distance_max"} for level in LEVELS} | {
-    "tag": {"tags"},
+    "tag": {"tags", "common_tags_min"},
     "born": {"age_min", "age_max"},
     "fame": {"fame_min", "fame_max"},
 }
@@ -74,7 +74,7 @@ class Look:
     async def list_sorted(self, sort_by: int, after: Found | None, wanted: int) -> Seen:
         """Return the next so many in an order by value and tie."""
         groups, found = self._groups(sort_by), list[Found]()
-        at, tie = _begin(groups, after) if after else (0, 0)
+        at, tie = _begin(groups, after, is_rising=self._order == "ASC") if after else (0, 0)
         looks = 0
         while at < len(groups):
             limit = wanted - len(found)
@@ -183,6 +183,8 @@ class Look:
         return found
 
     def _parts(self) -> tuple[Sequence[Group], Sequence[Group]]:
+        if self._outlook.is_in_vain:
+            return [], []
         placed, placeless = self._outlook.by_distance(), self._outlook.of_unknown_distance()
         if (short := self._outlook.shortcut()) is None:
             return placed, placeless
@@ -200,7 +202,9 @@ class _Part:
         self._start, self._end = between
         self._left = most
         self._most = most
-        self._at, self._tie = _begin(groups, Found(0, *divmod(self._start, SLOTS))) if self._start >= 0 else (0, 0)
+        self._at, self._tie = (0, 0)
+        if self._start >= 0:
+            self._at, self._tie = _begin(groups, Found(0, *divmod(self._start, SLOTS)), is_rising=True)
         self._looks = 0
         self._planned: Stretch | None = None
         self.is_cut = False
@@ -248,14 +252,16 @@ class _Part:
             self.end = self._end
 
     def stop(self) -> None:
-        """Let it end here, unless it is known where it ends."""
-        if not self.is_done and self._end is None:
+        """Let it end here; where it was to end, far more may live by now than do in a pool."""
+        if not self.is_done:
             self.end, self.is_cut = _place(self._groups, self._at, self._tie) - 1, True
 
 
-def _begin(groups: Sequence[Group], after: Found) -> tuple[int, int]:
-    """Return the group and the tie to go on with after a place."""
+def _begin(groups: Sequence[Group], after: Found, *, is_rising: bool) -> tuple[int, int]:
+    """Return the group and the tie to go on with after a place; by now there may be no group with that value."""
     for at, (least, most) in enumerate(bounds_of(groups)):
+        if least > after.value if is_rising else most < after.value:
+            return at, 0
         if least <= after.value <= most:
             if least < most:
                 return at, 0

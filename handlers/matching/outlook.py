@@ -25,13 +25,14 @@ _CHEAPER = 4
 """So many times as many are looked at in the same time, if what the index knows tells of most that they don't fit."""
 _DEARER = 8
 """So many times as long it takes to look at somebody whom a tag leads to: all but the tags stands somewhere else."""
-_AGES = range(18, 121)
+_AGES = range(18, 141)
+"""Nobody says that they are older than 120, but years go by."""
 _HERE = 0.05
 """What share of all is expected to be here."""
 _MOST_PEOPLE = 0.3
 """Where so large a share of those who are found is wanted, there is no need to look more closely."""
 _LAST = len(EDGES) - 1
-_NEAR = 2
+_NEAR = 3
 """The last bucket that has but few cells of 1 km."""
 _AROUND = range(3, 6)
 """The buckets around a town or a metropolis."""
@@ -65,8 +66,10 @@ class Outlook:
         self._filters = filters
         self._vector = vector
         self._unknown = unknown
-        self._kinds = kinds_of(filters.genders, filters.own_gender)
+        self._kinds = kinds_of(filters.genders)
         self._everybody = sample.everybody(self._kinds)
+        seeking = sample.everybody(kinds_of(filters.genders, filters.own_gender))
+        self._seeking_share = max(seeking, sample.rate / 2) / self._everybody if self._everybody else 1.0
         self._months = months(filters.age_min, filters.age_max, filters.today)
         self._fame = tuple(range(filters.fame_min or 0, (100 if filters.fame_max is None else filters.fame_max) + 1))
         self._age_share = sample.share(sample.born, self._months) if self._months else 1.0
@@ -77,18 +80,21 @@ class Outlook:
 
     @property
     def is_in_vain(self) -> bool:
-        """Tell whether nobody can fit: a distance is asked for of somebody who has no place to measure from."""
-        return self._vector is None and self._filters.bucket is not None
+        """Tell whether nobody can fit: no place to measure a distance from, or fewer tags than are to be shared."""
+        filters = self._filters
+        is_nowhere = self._vector is None and filters.bucket is not None
+        return is_nowhere or filters.common_min > len(filters.own_tags)
 
     @property
     def _share(self) -> float:
-        return self._age_share * self._fame_share * self._tag_share * self._common_share * self._here_share
+        shares = self._age_share, self._fame_share, self._tag_share, self._common_share, self._here_share
+        return self._seeking_share * math.prod(shares)
 
-    def shortcut(self, *, most: int = plan.FEW) -> Group | None:
-        """Return a way to all who fit that is short enough to look at them all, if there is one."""
+    def shortcut(self, *, most: int = 0) -> Group | None:
+        """Return a way to all who fit that is short enough to look at them all, if there is one; so many always are."""
         shortest = min(self._ways(), key=_length, default=None)
         walk = plan.LEAST * plan.MORE / self._share  # so many are looked at, if it goes by the order
-        return shortest if shortest and shortest.looked_at <= max(most, min(walk, _SHORT_ENOUGH)) else None
+        return shortest if shortest and shortest.looked_at <= max(most, plan.FEW, min(walk, _SHORT_ENOUGH)) else None
 
     def everybody(self) -> tuple[Step, int]:
         """Return some of all people, drawn by chance, and how many times as many there are."""
@@ -98,8 +104,11 @@ class Outlook:
     def _ways(self) -> list[Group]:
         """Return whatever leads to all who fit."""
         filters = self._filters
-        keys = [key_of(*two) for two in combinations(filters.tags, 2)] or [key_of(tag) for tag in filters.tags]
-        ways = [self._way("tag", (key,), self._tagged((key,))) for key in keys]
+        wanted = [key_of(*two) for two in combinations(filters.tags, 2)] or [key_of(tag) for tag in filters.tags]
+        tags: list[tuple[int, ...]] = [(key,) for key in wanted]
+        if filters.common_min and not self.is_in_vain:
+            tags.append(self._keys_of(filters.common_min))
+        ways = [self._way("tag", keys, self._tagged(keys)) for keys in tags]
         if self._vector and filters.bucket is not None and filters.bucket < _LAST:
             ways.append(self._way(*self._circle(filters.bucket)))
         if self._months:
@@ -194,7 +203,7 @@ class Outlook:
 
     def by_age(self) -> list[Group]:
         """Return a group for each age that fits, youngest first."""
-        filters, share = self._filters, self._fame_share * self._tag_share * self._common_share * self._near_share
+        filters, share = self._filters, self._share / self._age_share * self._near_share
         groups = []
         for age in range(filters.age_min or _AGES[0], (filters.age_max or _AGES[-1]) + 1):
             keys = months(age, age, filters.today)

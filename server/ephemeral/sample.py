@@ -98,6 +98,11 @@ class Sample:
         return max(sum(counts[key] for key in keys), 0.5) / total if total else 1.0
 
 
-def kinds_of(genders: Iterable[int], own_gender: int) -> tuple[int, ...]:
-    """Return the kinds of people of these genders who seek the own one; a kind is gender times 8 plus those sought."""
-    return tuple(gender * 8 + sex for gender in genders for sex in range(8) if not sex or sex & own_gender)
+def kinds_of(genders: Iterable[int], own_gender: int | None = None) -> tuple[int, ...]:
+    """Return the kinds of people of these genders, or those of them who seek the own one.
+
+    A kind is gender times 8 plus those sought.
+    """
+    return tuple(
+        gender * 8 + sex for gender in genders for sex in range(8) if own_gender is None or not sex or sex & own_gender
+    )
