@@ -13,6 +13,7 @@ _FILTERS: tuple[dict[str, Any], ...] = (
     {"fame_min": 70},
     {"tags": ["music"]},
     {"tags": ["chess", "jazz"]},
+    {"common_tags_min": 2},
     {"distance_max": 100, "age_min": 25, "age_max": 35, "fame_min": 30},
 )
 _COMBINATIONS = [
@@ -46,7 +47,7 @@ def research(bench: Bench) -> list[Line]:
 
 @figure("research-10m", on_request=True)
 def research_10m(bench: Bench) -> list[Line]:
-    """Search as people of ten million, who take an hour to make and 25 GB, a tenth of them before."""
+    """Search as people of ten million, who take hours to make and 45 GB, a tenth of them before."""
     few, many = bench.size((1_000_000, 10_000_000), (200, 300))
     return _worldwide(bench, few, many)
 
