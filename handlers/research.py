@@ -14,6 +14,7 @@ from handlers.matching.look import FIRST_POOL, Look, Pool, Seen
 from handlers.matching.outlook import Filters, Outlook
 from handlers.matching.pages import Place
 from server.context import Context
+from server.ephemeral.presence import Here
 from server.wire.answers import Card, Found, FunnelStep
 from server.wire.errors import InvalidPayload, Unavailable
 from server.wire.events import Order, event
@@ -40,6 +41,9 @@ _WHOLE_EARTH = -2.0
 
 _RECENTLY = timedelta(minutes=15)
 """Whoever is here was seen in the database so lately: it is told now and then."""
+
+_FEW_HERE = 4000
+"""If not more are here, those who are wanted to be online are looked for among them."""
 
 _PATIENCE = 0.6
 """What part of the time that an event may wait for the database a search takes that finds nobody."""
@@ -97,7 +101,8 @@ async def find(
         await _travel(ctx, place_id)
     viewer, _ = await list_people(ctx, [])
     viewer.today, viewer.vector = place.day, origin or viewer.vector
-    look = _look(ctx, _search(ctx, viewer, given, place.day), asked)
+    here = await ctx.services.presence.list_here(_FEW_HERE) if online else None
+    look = _look(ctx, _search(ctx, viewer, given, place.day, here), asked, here)
     page = await _turn(ctx, look, asked, place) if viewer.own.show_online or online is None else _Page([], None, False)
     ids = [person.user_id for person in page.people]
     is_whole = not cursor and len(page.people) < limit and not page.partial
@@ -150,7 +155,7 @@ async def _travel(ctx: Context, place_id: int) -> None:
         await access.spend(ctx, ctx.user_id, Act.MOVE, limit="moves_day")
 
 
-def _search(ctx: Context, viewer: Viewer, given: dict[str, Any], day: date) -> Search:
+def _search(ctx: Context, viewer: Viewer, given: dict[str, Any], day: date, here: Here | None) -> Search:
     return Search(
         viewer_id=ctx.user_id,
         own_gender=viewer.own.gender,
@@ -171,7 +176,7 @@ def _search(ctx: Context, viewer: Viewer, given: dict[str, Any], day: date) -> S
         tags=tuple(given.get("tags", ())),
         common_min=given.get("common_tags_min", 0),
         shows_online=True if "online" in given else None,
-        active_after=ctx.now - _RECENTLY if given.get("online") else None,
+        active_after=ctx.now - _RECENTLY if here and here.user_ids is None else None,
     )
 
 
@@ -190,7 +195,7 @@ def _key(viewer_id: int, day: date) -> int:
 # -- looking -----------------------------------------------------------------------------------------------------------
 
 
-def _look(ctx: Context, search: Search, asked: _Asked) -> Look:
+def _look(ctx: Context, search: Search, asked: _Asked, here: Here | None) -> Look:
     given = asked.given
     filters = Filters(
         genders=search.genders,
@@ -204,7 +209,7 @@ def _look(ctx: Context, search: Search, asked: _Asked) -> Look:
         tags=search.tags,
         own_tags=tuple(search.own_tags),
         common_min=search.common_min,
-        online=bool(given.get("online")),
+        here=here,
     )
     unknown = UNKNOWN_LAST[asked.order] if asked.sort_by else BUCKETS
     outlook = Outlook(ctx.services.sample, filters, search.vector, unknown)

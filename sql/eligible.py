@@ -6,8 +6,8 @@
 BUCKETS = 12
 """Of distance."""
 
-INDEXES = ("c1", "c4", "c16", "c64", "c256", "c1024", "born", "fame", "everybody", "tag")
-"""What can be gone by: a grid, the month of birth, fame, nothing, a tag."""
+INDEXES = ("c1", "c4", "c16", "c64", "c256", "c1024", "born", "fame", "everybody", "tag", "user_id")
+"""What can be gone by: a grid, the month of birth, fame, nothing, a tag, who somebody is."""
 
 OUTSIDE = "outside"
 """By everybody but those in some cells of 4 km."""
@@ -35,6 +35,9 @@ VALUES = {
 }
 """What is sorted by, for each sort but the score."""
 
+LIKELY = "{{{1}likely? AND BIT_COUNT({0}&%({1}own)s)+BIT_COUNT({0}&%({1}shared)s)>=%({1}likely)s}}"
+"""That somebody's bits do not rule out that they have enough of the viewer's tags."""
+
 PIECES = {
     "age_min": "{born_until? AND c.`birth_date`<=%(born_until)s}",
     "age_max": "{born_after? AND c.`birth_date`>%(born_after)s}",
@@ -42,7 +45,8 @@ PIECES = {
     "fame_min": "{fame_min? AND c.`fame`>=%(fame_min)s}",
     "fame_max": "{fame_max? AND c.`fame`<=%(fame_max)s}",
     "tags": "{tags* AND FIND_IN_SET(%(tags)s,c.`tags`)}",
-    "common_tags_min": f" AND (%(zero)s{{common_tags* {SHARED.format('common_tags', 'c')}}})>=%(common_min)s",
+    "common_tags_min": LIKELY.format("c.`taste`", "common_")
+    + f" AND (%(zero)s{{common_tags* {SHARED.format('common_tags', 'c')}}})>=%(common_min)s",
 }
 """The condition of each filter."""
 
@@ -83,7 +87,8 @@ def people(index: str, prefix: str = "") -> str:
     if index == OUTSIDE:
         return f"`candidate` c FORCE INDEX (`c4`){_PAIR}c.`c4` NOT IN {keys} AND {genders}{of_slice}"
     of_index = "" if index == "everybody" else f"c.`{index}` IN {keys} AND "
-    return f"`candidate` c FORCE INDEX (`{index}`){_PAIR}{of_index}{genders}{of_slice}"
+    name = "PRIMARY" if index == "user_id" else f"`{index}`"
+    return f"`candidate` c FORCE INDEX ({name}){_PAIR}{of_index}{genders}{of_slice}"
 
 
 def fits(index: str) -> str:

@@ -12,6 +12,7 @@ from sql.eligible import (
     ELIGIBLE,
     FILTERS,
     INDEXES,
+    LIKELY,
     OUTSIDE,
     PIECES,
     RANK,
@@ -95,6 +96,7 @@ class Search(NamedTuple):
         values["own_tags"] = _by_fours(self.own_tags)
         values["common_tags"] = values["own_tags"] if self.common_min else []
         values["wanted_taste"] = taste_of(self.tags) or None
+        values |= _alike("common_", map(taste_of, zip(self.own_tags)), self.common_min)
         return values | {"zero": 0, "one": 1, "last_rank": BUCKETS - 1, "buckets": BUCKETS, "circle": SLOTS}
 
 
@@ -144,8 +146,7 @@ _BETWEEN_TIES = (
 )
 
 
-_LIKELY = "{{{1}likely? AND BIT_COUNT({0}&%({1}own)s)+BIT_COUNT({0}&%({1}shared)s)>=%({1}likely)s}}"
-_LIKELY_OF_TAG = _LIKELY.format("k.`taste`", "taste_") + _LIKELY.format("k.`flavour`", "flavour_")
+_LIKELY_OF_TAG = LIKELY.format("k.`taste`", "taste_") + LIKELY.format("k.`flavour`", "flavour_")
 
 
 def _once(index: str) -> str:
@@ -157,7 +158,7 @@ def _list(index: str, sort: int, order: str) -> Statement:
     value, beyond = VALUES[sort], ">" if order == "ASC" else "<"
     of_step = _BETWEEN_RANKS if sort == 1 else f" AND {value} BETWEEN %(least)s AND %(most)s"
     if sort == 4:
-        of_step = (_LIKELY_OF_TAG if index == "tag" else _LIKELY.format("c.`taste`", "taste_")) + of_step
+        of_step = (_LIKELY_OF_TAG if index == "tag" else LIKELY.format("c.`taste`", "taste_")) + of_step
     return compile_(
         f"SELECT {_once(index)} c.`user_id`,{value} `value`,{TIE} `tie`"
         f" FROM {people(index)}{fits(index)}{of_step}"

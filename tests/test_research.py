@@ -8,6 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from client_sdk import Client, InvalidPayload, RateLimited, Unavailable
+from handlers import research
 from handlers.matching import outlook, plan
 from handlers.matching.distance import round_up
 from handlers.research import _key
@@ -307,7 +308,10 @@ async def test_online_finds_those_who_are_seen_to_be_here_and_offline_those_who_
     assert await names(bob, online=True) == await names(bob, online=False) == []
 
 
-async def test_pages_of_who_is_online_are_full_though_many_are_not(server, people):
+@pytest.mark.parametrize("few", [3, 4000])
+async def test_pages_of_who_is_online_are_full_though_many_are_not(server, people, few, monkeypatch):
+    """Whether these are few enough to be looked for among, or not."""
+    monkeypatch.setattr(research, "_FEW_HERE", few)
     bob = await people("bob")
     crowd = Crowd(server, 11)
     away = [await crowd.join() for _ in range(25)]
@@ -321,7 +325,10 @@ async def test_pages_of_who_is_online_are_full_though_many_are_not(server, peopl
     assert len(first) == 2 and first.cursor
 
 
-async def test_nobody_is_looked_for_among_those_who_were_not_seen_lately(server, people):
+async def test_where_many_are_here_nobody_is_looked_for_among_those_who_were_not_seen_lately(
+    server, people, monkeypatch
+):
+    monkeypatch.setattr(research, "_FEW_HERE", 1)
     bob, women = await people("bob"), [await people(f"woman{number}") for number in range(3)]
     now = server.clock.now()
     for person, minutes in zip(women, (1, 14, 16), strict=True):
@@ -332,7 +339,9 @@ async def test_nobody_is_looked_for_among_those_who_were_not_seen_lately(server,
 
 
 @pytest.mark.config(presence={"patience": 0.05})
-async def test_who_comes_back_after_long_is_found_among_those_who_are_here(server, people):
+@pytest.mark.parametrize("few", [0, 4000])
+async def test_who_comes_back_after_long_is_found_among_those_who_are_here(server, people, few, monkeypatch):
+    monkeypatch.setattr(research, "_FEW_HERE", few)
     bob, anna = await people("bob"), await people("anna")
     await anna.close()
     await until(lambda: is_noted(server, anna))
@@ -341,6 +350,20 @@ async def test_who_comes_back_after_long_is_found_among_those_who_are_here(serve
     async with Client(anna.url, token=anna.token) as again:
         await again.profile.me()
         await until(lambda: is_found(bob, "anna"))
+
+
+@pytest.mark.config(presence={"patience": 3000.0})
+async def test_who_may_be_on_the_way_back_is_found_among_those_who_are_here(server, people):
+    bob, anna = await people("bob"), await people("anna")
+    await anna.close()
+    async with Redis.from_url(server.redis_url, decode_responses=True) as redis:
+
+        async def has_left():
+            return await redis.zrange(f"presence:{anna.id}", 0, -1) == ["lately"]
+
+        await until(has_left)
+    server.clock.advance(600)  # longer than her socket would have counted
+    assert await names(bob, online=True) == ["anna"]
 
 
 async def is_noted(server, person):

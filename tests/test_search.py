@@ -20,6 +20,7 @@ from handlers.matching.score import points
 from handlers.research import _SCORE
 from server.app import SERVICES
 from server.clock import Clock
+from server.ephemeral.presence import Here
 from server.ephemeral.sample import Sample
 from server.outside.tokens import Tokens
 from sql import candidate
@@ -418,6 +419,7 @@ async def test_every_statement_goes_by_its_index(metropolis):
             return (*inner(vector(*PARIS.values()), 4, 4), NOWHERE)
         level = int(index[1:]) if index[1:].isdigit() else None
         some = {"tag": (key_of("rare"),), "born": (1990 * 12 + 3,), "fame": (50,), "everybody": (0,)}
+        some |= {"user_id": tuple(range(1, 20_000, 7919))}
         return some.get(index) or covers(vector(*PARIS.values()))[LEVEL_OF.index(level)]
 
     statements = [(index, None, one) for (index, *_), one in _LIST.items()]
@@ -433,10 +435,8 @@ async def test_every_statement_goes_by_its_index(metropolis):
         for row in await metropolis.fetch(f"EXPLAIN {text}", *bound):
             table, kind, key = row[2], row[3], row[5]
             if table == "c":
-                assert key in {"c4" if one == OUTSIDE else one for one in indexes} or (kind, key) == (
-                    "eq_ref",
-                    "PRIMARY",
-                ), (index, row)
+                wanted = {{OUTSIDE: "c4", "user_id": "PRIMARY"}.get(one, one) for one in indexes}
+                assert key in wanted or (kind, key) == ("eq_ref", "PRIMARY"), (index, row)
                 assert kind in ("range", "ref", "eq_ref"), row
             elif table == "r":
                 assert (kind, key) == ("eq_ref", "PRIMARY"), row
@@ -550,6 +550,20 @@ async def test_those_with_enough_tags_in_common_are_found_by_these(metropolis):
         assert len(ids) == (
             len([n for n in range(1, CROWD + 1) if (n * 7919 + 1) % 397 == 0 and n % 2]) if common == 2 else 0
         )
+
+
+async def test_those_who_are_here_are_found_among_these(metropolis):
+    tx, sample = await sampled(metropolis)
+    here = Here(40, tuple(number * 7919 + 1 for number in range(100, 140)))
+    for sort_by in range(5):
+        search = viewer_of()
+        filters = Filters((2,), 1, search.today, own_tags=("tea", "rare"), here=here)
+        outlook = Outlook(sample, filters, search.vector, 12 if sort_by == 0 else -1)
+        one = look.Look(tx, search, outlook, order="DESC", budget=9, at_most=9)
+        before = await rows_read(metropolis)
+        seen = await (one.list_best(look.FIRST_POOL, 50) if sort_by == 0 else one.list_sorted(sort_by, None, 50))
+        assert await rows_read(metropolis) - before < 400, sort_by
+        assert {person.user_id for person in seen.people} == set(here.user_ids[1::2]), "the women of them"
 
 
 async def test_whom_hardly_anybody_seeks_is_not_shown_around_everybody_in_one_go(metropolis, monkeypatch):

@@ -28,7 +28,7 @@ _BOUND_BY = {f"c{level}": {"distance_max"} for level in LEVELS} | {
     "born": {"age_min", "age_max"},
     "fame": {"fame_min", "fame_max"},
 }
-"""The filters that an index has seen to."""
+"""The filters that an index has seen to; whether people are online is none of those that are counted."""
 
 
 class Seen(NamedTuple):
@@ -100,7 +100,7 @@ class Look:
         outlook = self._outlook
         if outlook.is_in_vain:
             return []
-        short = outlook.shortcut(most=_SHORT_ENOUGH) if sort_by == 4 else outlook.shortcut()
+        short = outlook.shortcut(most=_SHORT_ENOUGH if sort_by == 4 else 0, is_by_place=sort_by == 1)
         if sort_by == 4:
             groups = outlook.by_common_tags(short)
             return groups if self._order == "DESC" else groups[::-1]
@@ -119,7 +119,7 @@ class Look:
         step, times = self._outlook.everybody()
         some = await research.count_left(self._tx, search=self._search, step=step)
         after, without = ({name: times * count for name, count in counts.items()} for counts in some)
-        if (short := self._outlook.shortcut()) is not None:
+        if (short := self._outlook.shortcut()) is not None and short.by in _BOUND_BY:
             exact = await research.count_left(self._tx, search=self._search, step=Step(short.by, short.keys))
             bound = _BOUND_BY[short.by] & set(given)
             names = list(after)

@@ -8,10 +8,11 @@ from itertools import combinations
 from typing import NamedTuple
 
 from handlers.matching import plan
-from handlers.matching.age import latest_birth
+from handlers.matching.age import AGES, months
 from handlers.matching.distance import COSINES, EDGES, Vector
 from handlers.matching.grid import LEVEL_OF, area_share, beyond, covers, inner, ring, spots
 from handlers.matching.plan import Group, Groups, followed
+from server.ephemeral.presence import Here
 from server.ephemeral.sample import Sample, kinds_of
 from sql.candidate import NOWHERE, SLOTS, key_of
 from sql.eligible import OUTSIDE
@@ -25,10 +26,6 @@ _CHEAPER = 4
 """So many times as many are looked at in the same time, if what the index knows tells of most that they don't fit."""
 _DEARER = 8
 """So many times as long it takes to look at somebody whom a tag leads to: all but the tags stands somewhere else."""
-_AGES = range(18, 141)
-"""Nobody says that they are older than 120, but years go by."""
-_HERE = 0.05
-"""What share of all is expected to be here."""
 _MOST_PEOPLE = 0.3
 """Where so large a share of those who are found is wanted, there is no need to look more closely."""
 _LAST = len(EDGES) - 1
@@ -54,7 +51,8 @@ class Filters(NamedTuple):
     tags: tuple[str, ...] = ()
     own_tags: tuple[str, ...] = ()
     common_min: int = 0
-    online: bool = False
+    here: Here | None = None
+    """Who is here, if only these are wanted."""
 
 
 class Outlook:
@@ -90,11 +88,18 @@ class Outlook:
         shares = self._age_share, self._fame_share, self._tag_share, self._common_share, self._here_share
         return self._seeking_share * math.prod(shares)
 
-    def shortcut(self, *, most: int = 0) -> Group | None:
-        """Return a way to all who fit that is short enough to look at them all, if there is one; so many always are."""
+    def shortcut(self, *, most: int = 0, is_by_place: bool = True) -> Group | None:
+        """Return a way to all who fit that is short enough to look at them all, if there is one; so many always are.
+
+        `is_by_place`: without one, those who are near are looked at first.
+        """
         shortest = min(self._ways(), key=_length, default=None)
-        walk = plan.LEAST * plan.MORE / self._share  # so many are looked at, if it goes by the order
-        return shortest if shortest and shortest.looked_at <= max(most, plan.FEW, min(walk, _SHORT_ENOUGH)) else None
+        share = self._share * (1.0 if is_by_place else self._near_share)
+        walk = plan.LEAST * plan.MORE / share  # so many are looked at, if it goes by the order
+        if shortest is None:
+            return None
+        is_short = shortest.looked_at <= max(most, plan.FEW) or _length(shortest) <= min(walk, _SHORT_ENOUGH)
+        return shortest if is_short else None
 
     def everybody(self) -> tuple[Step, int]:
         """Return some of all people, drawn by chance, and how many times as many there are."""
@@ -113,6 +118,8 @@ class Outlook:
             ways.append(self._way(*self._circle(filters.bucket)))
         if self._months:
             ways.append(self._way("born", self._months, self._everybody * self._age_share))
+        if filters.here and filters.here.user_ids is not None:
+            ways.append(self._way("user_id", filters.here.user_ids, len(filters.here.user_ids)))
         if len(self._fame) <= 100:
             ways.append(self._way("fame", self._fame, self._everybody * self._fame_share))
         return ways
@@ -205,7 +212,7 @@ class Outlook:
         """Return a group for each age that fits, youngest first."""
         filters, share = self._filters, self._share / self._age_share * self._near_share
         groups = []
-        for age in range(filters.age_min or _AGES[0], (filters.age_max or _AGES[-1]) + 1):
+        for age in range(filters.age_min or AGES[0], (filters.age_max or AGES[-1]) + 1):
             keys = months(age, age, filters.today)
             people = self._everybody * self._sample.share(self._sample.born, keys)
             groups.append(Group("list", age, age, "born", keys, people, people * share))
@@ -268,7 +275,9 @@ class Outlook:
 
     @property
     def _here_share(self) -> float:
-        return _HERE if self._filters.online else 1.0
+        if self._filters.here is None or not self._everybody:
+            return 1.0
+        return min(1.0, max(self._filters.here.people, 1) / self._sample.everybody_at_all)
 
     @property
     def _near_share(self) -> float:
@@ -282,19 +291,6 @@ class Outlook:
 def _length(way: Group) -> float:
     """Return how long it takes to go a way, in people looked at."""
     return way.looked_at * (_DEARER if way.by == "tag" else 1)
-
-
-def months(age_min: int | None, age_max: int | None, today: date) -> tuple[int, ...]:
-    """Return the months of birth of those of these ages, as numbers; none, if no age is asked for."""
-    if age_min is None and age_max is None:
-        return ()
-    last = _month(latest_birth(age_min or _AGES[0], today))
-    first = _month(latest_birth((age_max or _AGES[-1]) + 1, today))
-    return tuple(range(first, last + 1))
-
-
-def _month(day: date) -> int:
-    return day.year * 12 + day.month
 
 
 def _distribution(shares: Sequence[float]) -> list[float]:

@@ -2,6 +2,7 @@
 
 One sorted set a person. Its members are what makes them here, each with the time until which it does: sockets,
 `here:<session>` (said by `user/set_online`), `lately` (a socket left a moment ago); `away` outweighs them all.
+Another one, `here`, has all people who may be here, with the time until which they may: nobody else is.
 Whether a time has passed is decided by those who read it: Redis's own events of expiry come late, or never.
 """
 
@@ -19,10 +20,12 @@ from server.ephemeral.crowd import Crowd
 from server.wire.errors import Unavailable
 
 _AWAY, _LATELY, _HERE = "away", "lately", "here:"
+_ALL = "here"
 # KEYS: one or many people. ARGV: now, a member that goes, until when, milliseconds to keep it all; then for each key a
 # member that comes. That somebody is here who was not is told on the channel that is named like the key.
 # Replies with all members of the last key.
 _COME = """
+redis.call('ZREMRANGEBYSCORE', 'here', '-inf', ARGV[1])
 local function is_here(key)
   return not redis.call('ZSCORE', key, 'away') and redis.call('ZCOUNT', key, '(' .. ARGV[1], '+inf') > 0
 end
@@ -32,6 +35,7 @@ for number, key in ipairs(KEYS) do
   redis.call('ZREM', key, ARGV[2])
   redis.call('ZADD', key, ARGV[3], ARGV[4 + number])
   redis.call('PEXPIRE', key, ARGV[4])
+  redis.call('ZADD', 'here', 'GT', ARGV[3], string.sub(key, #'presence:' + 1))
   if not was_here and is_here(key) then redis.call('PUBLISH', key, '') end
 end
 return redis.call('ZRANGE', KEYS[#KEYS], 0, -1)
@@ -50,6 +54,7 @@ _LEAVE = """
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('ZADD', KEYS[1], 'GT', ARGV[2], 'lately')
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('ZADD', 'here', 'GT', ARGV[2], string.sub(KEYS[1], #'presence:' + 1))
 """
 # ARGV: milliseconds to keep it all.
 _STAY_AWAY = """
@@ -79,6 +84,13 @@ class Top(NamedTuple):
     def is_socket(self) -> bool:
         """Tell whether it is a socket, so that there is a process which knows when it ends."""
         return self.member.count(":") == 2
+
+
+class Here(NamedTuple):
+    """How many people may be here, and who, if that was not too many to be told."""
+
+    people: int
+    user_ids: tuple[int, ...] | None
 
 
 class Socket(NamedTuple):
@@ -131,6 +143,15 @@ class Presence:
             return None
         now = self._clock.time()
         return {user_id for user_id, top in tops.items() if top.until > now and not top.is_away}
+
+    async def list_here(self, most: int) -> Here:
+        """Return all who may be here, if they are not more than so many; nobody else is. Raises Unavailable."""
+        after_now = f"({self._clock.time()}"
+        async with self.pipeline() as pipeline:
+            pipeline.zcount(_ALL, after_now, "+inf")
+            pipeline.zrange(_ALL, after_now, "+inf", byscore=True, offset=0, num=most + 1)
+            people, found = await pipeline.execute()
+        return Here(people, None if len(found) > most else tuple(map(int, found)))
 
     async def list_tops(self, user_ids: list[int]) -> dict[int, Top]:
         """Return what holds each of these people longest. Raises Unavailable."""
