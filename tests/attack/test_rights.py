@@ -321,7 +321,7 @@ async def test_secrets_of_others_are_nowhere(server: Any, dial: Any, settle: Any
     answers.append(ok(await his.call("research", {"sort_by": 1})))
     ok(await his.call("user/like", _to(anna)))
     ok(await hers.call("user/like", _to(boris)))
-    ok(await hers.call("message/send", _to(boris, random_id=770_017_700_177, message="hello")))
+    ok(await hers.call("message/send", _to(boris, random_id=2_077_001_770, message="hello")))
     await his.push("message/new")
     for event, payload in (("user/connections", {}), ("message/history", _to(anna)), ("sync", {"cursor": 0})):
         answers.append(ok(await his.call(event, payload)))
@@ -337,7 +337,7 @@ async def test_secrets_of_others_are_nowhere(server: Any, dial: Any, settle: Any
         "55.75",
         "37.61",
         str(me["gps"]["lat"]),
-        "770017700177",
+        "2077001770",
     ]
     for secret in secrets:
         assert str(secret) not in text, f"{secret} was told"
