@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _BACKLOG: Final = 8192  # connections waiting to be accepted: after a restart everybody comes back at once
 _LAST_WORDS: Final = 3.0  # seconds for open connections to end when the server stops
-_YOUNG: Final = 50_000  # new objects until the next garbage collection; hardly any is left in a cycle
+_YOUNG: Final = 10_000  # new objects until the next garbage collection, which takes some 20 ms if all are garbage
 
 
 async def migrate(config: Config) -> None:

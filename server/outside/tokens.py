@@ -19,6 +19,17 @@ _MARK = 16
 UNSUBSCRIBE_DAYS = 60
 
 
+class _Signer(TimestampSigner):
+    """Takes the time from our clock."""
+
+    def __init__(self, *args: Any, clock: Clock, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._clock = clock
+
+    def get_timestamp(self) -> int:
+        return int(self._clock.time())
+
+
 class Tokens:
     """Signs and reads tokens; `keys` newest first, older ones still read."""
 
@@ -33,17 +44,11 @@ class Tokens:
         self._session = self._serializer("session")
 
     def _serializer(self, purpose: str) -> URLSafeTimedSerializer:
-        clock = self._clock
-
-        class Signer(TimestampSigner):
-            def get_timestamp(self) -> int:
-                return int(clock.time())
-
         return URLSafeTimedSerializer(
             self._keys,
             salt=f"matcha42.{purpose}",
-            signer=Signer,
-            signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
+            signer=_Signer,
+            signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256, "clock": self._clock},
         )
 
     def session(self, user_id: int, session_id: str) -> str:
