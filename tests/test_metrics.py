@@ -267,6 +267,7 @@ async def test_the_pool_says_who_waits_and_for_how_long(server, alice):
     await asyncio.sleep(0.02)
     pool.release(held)
     await answer
+    await until(lambda: not pool.in_use)
     seen = await scrape(server)
     assert seen("matcha_pool_size") == 1
     assert seen("matcha_pool_in_use") == seen("matcha_pool_waiting") == 0
@@ -284,6 +285,7 @@ async def test_without_the_database_metrics_are_shown_all_the_same(server, alice
         assert seen("matcha_ready", part="redis") == 1
         assert "mails" not in seen.labels("matcha_waiting")["queue"]
     await until(lambda: is_ready(server))
+    await until(lambda: not server.database.in_use)
     assert (await scrape(server))("matcha_pool_in_use") == 0
 
 
