@@ -3,6 +3,8 @@
 `c` is the candidate, `k` the row of a tag that leads to one, `r` the pair of viewer and candidate.
 """
 
+import re
+
 BUCKETS = 12
 """Of distance."""
 
@@ -45,7 +47,8 @@ PIECES = {
     "fame_min": "{fame_min? AND c.`fame`>=%(fame_min)s}",
     "fame_max": "{fame_max? AND c.`fame`<=%(fame_max)s}",
     "tags": "{tags* AND FIND_IN_SET(%(tags)s,c.`tags`)}",
-    "common_tags_min": LIKELY.format("c.`taste`", "common_")
+    "common_tags_min": LIKELY.format("c.`taste`", "common_taste_")
+    + LIKELY.format("c.`flavour`", "common_flavour_")
     + f" AND (%(zero)s{{common_tags* {SHARED.format('common_tags', 'c')}}})>=%(common_min)s",
 }
 """The condition of each filter."""
@@ -93,4 +96,6 @@ def people(index: str, prefix: str = "") -> str:
 
 def fits(index: str) -> str:
     """Return the conditions for those whom an index finds; what it knows of them itself need not be looked up."""
-    return _FITS.replace("c.`taste`", "k.`taste`").replace("c.`sex`", "k.`sex`") if index == "tag" else _FITS
+    if index != "tag":
+        return _FITS
+    return re.sub(r"c\.(`taste`|`flavour`|`sex`)", r"k.\1", _FITS)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sql.candidate import LEVELS, SLOTS, flavour_of, taste_of
+from sql.candidate import SLOTS, flavour_of, taste_of
 from sql.eligible import (
     BUCKETS,
     DOT,
@@ -96,7 +96,8 @@ class Search(NamedTuple):
         values["own_tags"] = _by_fours(self.own_tags)
         values["common_tags"] = values["own_tags"] if self.common_min else []
         values["wanted_taste"] = taste_of(self.tags) or None
-        values |= _alike("common_", map(taste_of, zip(self.own_tags)), self.common_min)
+        values |= _alike("common_taste_", map(taste_of, zip(self.own_tags)), self.common_min)
+        values |= _alike("common_flavour_", map(flavour_of, zip(self.own_tags)), self.common_min)
         return values | {"zero": 0, "one": 1, "last_rank": BUCKETS - 1, "buckets": BUCKETS, "circle": SLOTS}
 
 
@@ -146,7 +147,7 @@ _BETWEEN_TIES = (
 )
 
 
-_LIKELY_OF_TAG = LIKELY.format("k.`taste`", "taste_") + LIKELY.format("k.`flavour`", "flavour_")
+_LIKELY = LIKELY.format("c.`taste`", "taste_") + LIKELY.format("c.`flavour`", "flavour_")
 
 
 def _once(index: str) -> str:
@@ -158,7 +159,7 @@ def _list(index: str, sort: int, order: str) -> Statement:
     value, beyond = VALUES[sort], ">" if order == "ASC" else "<"
     of_step = _BETWEEN_RANKS if sort == 1 else f" AND {value} BETWEEN %(least)s AND %(most)s"
     if sort == 4:
-        of_step = (_LIKELY_OF_TAG if index == "tag" else LIKELY.format("c.`taste`", "taste_")) + of_step
+        of_step = (_LIKELY.replace("c.", "k.") if index == "tag" else _LIKELY) + of_step
     return compile_(
         f"SELECT {_once(index)} c.`user_id`,{value} `value`,{TIE} `tie`"
         f" FROM {people(index)}{fits(index)}{of_step}"
@@ -222,7 +223,7 @@ _LIST = {
     (index, sort, order): _list(index, sort, order) for index in INDEXES for sort in VALUES for order in UNKNOWN_LAST
 } | {(OUTSIDE, 1, order): _list(OUTSIDE, 1, order) for order in UNKNOWN_LAST}
 _COUNT = {index: _count(index) for index in INDEXES}
-_TOGETHER = [(near, "c1024") for near in (*(f"c{level}" for level in LEVELS), "everybody")]
+_TOGETHER = [(near, "c1024") for near in INDEXES]
 _POOL = {
     (near, far, order): _pool(near, far, order)
     for near, far in [*_TOGETHER, *((index, None) for index in INDEXES), *((None, index) for index in INDEXES)]

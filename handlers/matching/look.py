@@ -188,6 +188,8 @@ class Look:
         placed, placeless = self._outlook.by_distance(), self._outlook.of_unknown_distance()
         if (short := self._outlook.shortcut()) is None:
             return placed, placeless
+        if placed and placeless and self._outlook.is_shorter(placeless[0], PLACELESS, short):
+            return [short._replace(least=0, most=BUCKETS - 1)], placeless
         return (
             [short._replace(least=0, most=BUCKETS - 1)] if placed else [],
             [short._replace(least=BUCKETS, most=BUCKETS)] if placeless else [],
