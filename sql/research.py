@@ -223,12 +223,13 @@ _LIST = {
     (index, sort, order): _list(index, sort, order) for index in INDEXES for sort in VALUES for order in UNKNOWN_LAST
 } | {(OUTSIDE, 1, order): _list(OUTSIDE, 1, order) for order in UNKNOWN_LAST}
 _COUNT = {index: _count(index) for index in INDEXES}
-_TOGETHER = [(near, "c1024") for near in INDEXES]
-_POOL = {
-    (near, far, order): _pool(near, far, order)
-    for near, far in [*_TOGETHER, *((index, None) for index in INDEXES), *((None, index) for index in INDEXES)]
-    for order in UNKNOWN_LAST
-}
+
+_WAYS: list[tuple[str | None, str | None]] = [
+    *((near, far) for near in INDEXES for far in dict.fromkeys(("c1024", near, None))),
+    *((None, far) for far in INDEXES),
+]
+"""To each part of a pool, or to the only one."""
+_POOL = {(near, far, order): _pool(near, far, order) for near, far in _WAYS for order in UNKNOWN_LAST}
 
 
 async def list_found(
@@ -263,11 +264,6 @@ async def list_pool(
     best = await tx.one(statement, _best, **values)
     assert best is not None, "an aggregate has a row"
     return best
-
-
-def can_be_one(placed: Step, placeless: Step) -> bool:
-    """Tell whether one statement can look at both steps."""
-    return (placed.by, placeless.by) in _TOGETHER
 
 
 _NOBODY = Step("everybody", (), least=0, most=0)

@@ -1,5 +1,6 @@
 """What is under research: grids that leave nobody out, plans that change nothing, and a pool as it is published."""
 
+import gc
 import hashlib
 import math
 from datetime import UTC, date, datetime
@@ -24,7 +25,7 @@ from server.ephemeral.presence import Here
 from server.ephemeral.sample import Sample
 from server.outside.tokens import Tokens
 from sql import candidate
-from sql.candidate import NOWHERE, ROWS, SLOTS, key_of, keys_of, slot_of, taste_of
+from sql.candidate import NOWHERE, ROWS, SLOTS, flavour_of, key_of, keys_of, slot_of, taste_of
 from sql.database import Database
 from sql.eligible import OUTSIDE
 from sql.research import _COUNT, _LIST, _POOL, Found, Search, Step, list_found
@@ -197,7 +198,8 @@ async def test_bits_of_tags_are_the_same_in_the_database_and_here(server, people
     """Letters of any script: who has not the bits has not the tags."""
     tags = ["tea", "été", "чай", "茶", "a-b"]
     anna = await people("anna", tags=tags)
-    assert await server.database.fetch("SELECT taste FROM candidate WHERE user_id=%s", anna.id) == [(taste_of(tags),)]
+    bits = await server.database.fetch("SELECT taste, flavour FROM candidate WHERE user_id=%s", anna.id)
+    assert bits == [(taste_of(tags), flavour_of(tags))]
     rows = await server.database.fetch("SELECT tags FROM candidate_tag WHERE user_id=%s", anna.id)
     assert {key for (key,) in rows} == keys_of(tags) and len(rows) == 15
 
@@ -337,6 +339,15 @@ def test_the_longest_cursor_is_one_that_a_client_may_send():
     place = Place(date(2026, 1, 1), None, tuple(draw.getrandbits(32) for _ in range(pages._MARKS)))
     shown = [draw.getrandbits(53) for _ in range(50)]
     assert len(place.cursor(tokens, "research." + "f" * 32, pool, shown)) <= 4000
+
+
+def test_cursors_leave_nothing_to_be_collected():
+    """Cycles add up until a garbage collection that everybody waits for."""
+    tokens = Tokens(["k" * 32], Clock(), session_days=1, link_hours=1, reset_minutes=1)
+    gc.collect()
+    for _ in range(100):
+        tokens.read_page("likes", tokens.page("likes", [1]))
+    assert gc.collect() < 100
 
 
 # -- fame --------------------------------------------------------------------------------------------------------------
@@ -550,6 +561,33 @@ async def test_those_with_enough_tags_in_common_are_found_by_these(metropolis):
         assert len(ids) == (
             len([n for n in range(1, CROWD + 1) if (n * 7919 + 1) % 397 == 0 and n % 2]) if common == 2 else 0
         )
+
+
+async def test_of_those_who_share_a_bit_but_no_tag_no_row_is_read(metropolis):
+    """The index has two bits for each tag: whose first one is that of a tag of the viewer's has another second one."""
+    tx, _ = await sampled(metropolis)
+    alike = next(tag for tag in map("tag{}".format, range(9999)) if taste_of([tag]) == taste_of(["tea"]))
+    assert flavour_of([alike]) != flavour_of(["tea"])
+    search = viewer_of(common_min=1)._replace(own_tags=[alike])
+    step = Step("c1", covers(search.vector)[0])
+    before = await rows_read(metropolis)
+    assert await list_found(tx, search=search, step=step, sort_by=1, order="ASC", after=None, limit=21) == []
+    assert await rows_read(metropolis) - before < 100
+
+
+async def test_one_statement_finds_a_pool_if_few_have_a_tag(metropolis):
+    """The few are looked at once, not once for each part of the pool: those who hide where they are go by slots."""
+    await metropolis.fetch("UPDATE profile SET show_distance = 0 WHERE MOD(user_id, 8) = 0")
+    await transact(metropolis, datetime.now(UTC), partial(candidate.refresh, first=0, last=10**12), random=Random(1))
+    tx, sample = await sampled(metropolis)
+    search = viewer_of(tags=("rare",))
+    filters = Filters((2,), 1, search.today, own_tags=("tea", "rare"), tags=search.tags)
+    one = look.Look(tx, search, Outlook(sample, filters, search.vector, 12), order="DESC", budget=9, at_most=9)
+    with SqlRecorder() as recorder:
+        seen = await one.list_best(look.FIRST_POOL, 50)
+    assert len(recorder.statements) == 1
+    fitting = "SELECT user_id FROM profile WHERE gender = 2 AND MOD(user_id, 397) = 0"
+    assert {person.user_id for person in seen.people} == {user_id for (user_id,) in await metropolis.fetch(fitting)}
 
 
 async def test_those_who_are_here_are_found_among_these(metropolis):

@@ -149,8 +149,7 @@ class Look:
         near, far = _Part(placed, pool.placed, most[0]), _Part(placeless, pool.placeless, most[1])
         rows = list[Found]()
         while not (near.is_done and far.is_done):
-            for best in await self._look_at(near, far, pool.last, wanted):
-                rows += best.ranked
+            rows += await self._look_at(near, far, pool.last, wanted)
             if self.is_late(rows):
                 near.stop()
                 far.stop()
@@ -159,28 +158,22 @@ class Look:
         pool = pool._replace(placed=(pool.placed[0], near.end), placeless=(pool.placeless[0], far.end))
         return rows[:wanted], pool, near.is_cut or far.is_cut
 
-    async def _look_at(self, near: "_Part", far: "_Part", after: Found | None, wanted: int) -> list[research.Best]:
-        """Look at the next step of each part: by one statement, if one can do both."""
-        one, other = near.next(self._search.key), far.next(self._search.key)
-        is_one = one is None or other is None or research.can_be_one(one, other)
-        at_once = [(one, other)] if is_one else [(one, None), (None, other)]
-        found = [
-            await research.list_pool(
-                self._tx,
-                search=self._search,
-                placed=placed,
-                pool=near.left,
-                placeless=placeless,
-                far_pool=far.left,
-                order=self._order,
-                after=after,
-                limit=wanted,
-            )
-            for placed, placeless in at_once
-        ]
-        near.note(sum(best.placed for best in found), found[0].placed_end)
-        far.note(sum(best.placeless for best in found), found[-1].placeless_end)
-        return found
+    async def _look_at(self, near: "_Part", far: "_Part", after: Found | None, wanted: int) -> list[Found]:
+        """Look at the next step of each part."""
+        best = await research.list_pool(
+            self._tx,
+            search=self._search,
+            placed=near.next(self._search.key),
+            pool=near.left,
+            placeless=far.next(self._search.key),
+            far_pool=far.left,
+            order=self._order,
+            after=after,
+            limit=wanted,
+        )
+        near.note(best.placed, best.placed_end)
+        far.note(best.placeless, best.placeless_end)
+        return best.ranked
 
     def _parts(self) -> tuple[Sequence[Group], Sequence[Group]]:
         if self._outlook.is_in_vain:
