@@ -4,7 +4,7 @@
 #          people with Node to draw them, unless MATCHA_DEMO_USERS=0
 #   test   the programs, and those that backups and deploy/ are tested with; in .venv what tests need; the JavaScript
 #          client, the validator of asyncapi.json, what web/ needs and what draws portraits, with Node to run them
-#   bench  the programs, .venv with what the server needs, and the peer that runs on Node
+#   bench  what run does, and the peer that runs on Node
 #   check  .venv with what tests and checks need
 # What was installed is noted in .venv, so that a second call costs nothing. PYTHON names another Python.
 set -euo pipefail
@@ -23,7 +23,7 @@ main() {
             servers mariadb-dump:mariadb-client nginx:nginx caddy:caddy systemd-analyze:systemd openssl:openssl
             python_packages requirements-dev.txt
             for folder in tests/stock tests/asyncapi bench/peers/node web $drawing; do javascript $folder; done ;;
-        bench) servers; python_packages requirements.txt; javascript bench/peers/node ;;
+        bench) servers; python_packages requirements.txt; portraits; javascript bench/peers/node ;;
         check) python_packages requirements-dev.txt ;;
         *) fail "usage: scripts/install.sh run | test | bench | check" ;;
     esac
