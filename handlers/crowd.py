@@ -108,7 +108,7 @@ def _settled(draft: D, decide: Callable[[D], T]) -> T | Exception:
     try:
         return decide(draft)
     except (MatchaError, Busy) as refusal:
-        return refusal
+        return refusal.with_traceback(None)  # it leads back to those who hold the refusal: only a collection finds them
 
 
 def allowed(drafts: Sequence[D], check: Callable[[D], object]) -> list[D]:

@@ -93,6 +93,8 @@ class Writer:
             if entry.begun:
                 cut.add_note(COMMITTING)
             raise
+        finally:
+            del entry  # it holds what was refused with, which leads back here: only a collection would find them
 
     @property
     def waiting(self) -> int:

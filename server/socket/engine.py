@@ -38,10 +38,10 @@ class Transport:
         self.stalled_at: float | None = None
         """Since when nothing could be written, on the loop's clock."""
         self.closed = False
-        self.on_drained: Callable[[], None] = lambda: None
-        self.on_slow: Callable[[], None] = lambda: None
+        self.on_drained: Callable[[], None] = _nothing
+        self.on_slow: Callable[[], None] = _nothing
         """Called when it is about to be cut off for being slow, to write the last word."""
-        self.on_heard: Callable[[], None] = lambda: None
+        self.on_heard: Callable[[], None] = _nothing
         """Called with every sign of life, a pong at least."""
         self._engine = engine
         self._request = request
@@ -73,6 +73,7 @@ class Transport:
             self.closed = True
             self._timer.cancel()
             await self._hang_up()
+            self._let_go()
         return self._ws
 
     async def _read(self) -> None:
@@ -207,6 +208,16 @@ class Transport:
             self._writer.cancel()
         if self._request.transport:
             self._request.transport.abort()
+
+    def _let_go(self) -> None:
+        """Leave no cycles behind: where many come and go, everybody would wait for the collection of what is left."""
+        self.on_drained = self.on_slow = self.on_heard = _nothing
+        if fault := self._ws.exception():
+            fault.__traceback__ = fault.__context__ = None  # they lead back to the socket
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 def _is_too_large(text: str) -> bool:
