@@ -26,14 +26,15 @@ def main(names: tuple[str, ...], runs: int, tiny: bool, results: Path) -> None:
     """Measure these figures, or all of them, print a table and keep the results."""
     measured: dict[str, dict[str, Any]] = {}
     failed = []
-    with laid(Cores(), fewest=_LARGE if tiny else 0) as ground:
-        for name in names or [name for name in figures if name not in seldom]:
-            click.echo(f"Measuring {name} …")
-            try:
+    cores = Cores()
+    for name in names or [name for name in figures if name not in seldom]:
+        click.echo(f"Measuring {name} …")
+        try:
+            with laid(cores, fewest=_LARGE if tiny else 0) as ground:  # what one writes is nothing to the next
                 measured[name] = _measure(name, Bench(ground, runs, tiny))
-            except (AssertionError, OSError, RuntimeError) as fault:
-                failed.append(f"{name} could not be measured: {fault}")
-            report.keep(results, measured)
+        except (AssertionError, OSError, RuntimeError) as fault:
+            failed.append(f"{name} could not be measured: {fault}")
+        report.keep(results, measured)
     report.show(measured)
     if failed:
         click.echo("\n".join(failed), err=True)
