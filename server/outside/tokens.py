@@ -138,7 +138,7 @@ class Tokens:
         try:
             content, signed_at = serializer.loads(token, return_timestamp=True)
         except BadData as fault:
-            raise fault.with_traceback(None)  # it leads back to where it is kept: only a collection finds them
+            raise fault.with_traceback(None) from None  # it leads back to where it is kept: only a collection finds it
         if not -_SKEW <= self._clock.time() - signed_at.timestamp() <= max_age:
             raise SignatureExpired("not in its time")
         return content
